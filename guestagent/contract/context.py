@@ -1,0 +1,35 @@
+"""Who asks, and for whom: the request context as it travelled."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestContext:
+    """The context of one request, kept verbatim so that it can be sent back to the conductor.
+
+    :ivar values: what arrived, unknown keys included. Trove's keys are ``user``, ``project_id``,
+        ``is_admin``, ``request_id`` and, for requests that end in a notification,
+        ``trove_notification``. ``auth_token`` may be among them and is never logged.
+    """
+
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def request_id(self) -> str:
+        """The id that the control plane's log has for this request, or ``-``."""
+        return str(self.values.get("request_id") or "-")
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the requester acts as an administrator of the cloud."""
+        return bool(self.values.get("is_admin"))
+
+    @property
+    def notification(self) -> Mapping[str, Any] | None:
+        """The notification that the end of this request must echo, if it can be echoed."""
+        found = self.values.get("trove_notification")
+        if isinstance(found, Mapping) and "notification_classname" in found:
+            return found
+        return None

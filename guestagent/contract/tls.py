@@ -1,0 +1,58 @@
+"""TLS between the database server and its clients."""
+
+from typing import Any
+
+import msgspec
+
+from guestagent.contract.call import Capability, call
+from guestagent.contract.context import RequestContext
+
+
+class CertificateContainer(msgspec.Struct):
+    """The PEM texts that the control plane takes from its key manager."""
+
+    private_key: str
+    certificate: str
+    ca: str = ""
+
+
+class TlsResult(msgspec.Struct, omit_defaults=True):
+    """What a change of the TLS setting came to; after a rollback also what is in force again."""
+
+    restart_required: bool | None = None
+    status: str | None = None
+    mode: str | None = None
+
+
+class Tls(Capability):
+    """Show, change and roll back the server's certificate and what clients must show."""
+
+    @call(since="1.3", reads=True, required=True)
+    def ssl_show(self, context: RequestContext) -> dict[str, Any]:
+        """``{"status": "on"|"off"}`` and, when on, ``mode`` and ``certificate``.
+
+        ``certificate`` has ``subject``, ``issuer``, ``serial``, ``not_before``, ``not_after`` (ISO 8601, UTC)
+        and ``payload``, the PEM text.
+        """
+
+    @call(since="1.3", repeatable=True, required=True)
+    def ssl_action(
+        self,
+        context: RequestContext,
+        mode: str | None = None,
+        container: CertificateContainer | None = None,
+        enable: int | bool | None = None,
+        disable: int | bool | None = None,
+    ) -> TlsResult:
+        """Enable TLS with a certificate, or disable it; what was in force is kept for a rollback.
+
+        :param mode: ``basic`` (clients may), ``enforced`` (clients must) or ``mtls`` (clients must show a certificate).
+        :raises InvalidValue: the certificate and key do not belong together, or the mode is unknown.
+        """
+
+    @call(since="1.3", required=True)
+    def ssl_rollback(self, context: RequestContext) -> TlsResult:
+        """Put the previous setting in force again.
+
+        :raises NotFound: there is none, as when the call is repeated.
+        """
