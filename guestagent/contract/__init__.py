@@ -23,6 +23,27 @@ from guestagent.contract.upgrades import Upgrades
 from guestagent.contract.users import Users
 from guestagent.contract.volumes import Volumes
 
+__all__ = [
+    "ALLOWED",
+    "CALLS",
+    "CAPABILITIES",
+    "Agent",
+    "Backups",
+    "Call",
+    "Capability",
+    "Configuration",
+    "Databases",
+    "Lifecycle",
+    "Logs",
+    "Modules",
+    "Replication",
+    "Root",
+    "Tls",
+    "Upgrades",
+    "Users",
+    "Volumes",
+]
+
 CAPABILITIES: Final[tuple[type[Capability], ...]] = (
     Agent,
     Lifecycle,

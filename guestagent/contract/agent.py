@@ -9,14 +9,14 @@ from guestagent.contract.context import RequestContext
 class Agent(Capability):
     """Calls that the runtime answers by itself, whatever the datastore."""
 
-    @call(reads=True, required=True, needs_instance=False, namespaces=(OWN,))
+    @call(reads=True, required=True, needs_instance=False, prompt=True, namespaces=(OWN,))
     def describe(self, context: RequestContext) -> dict[str, Any]:
         """The capability document: runtime, plugin, strategies, and every call with its support."""
 
-    @call(reads=True, needs_instance=False, namespaces=(OWN, TROVE))
+    @call(reads=True, needs_instance=False, prompt=True, namespaces=(OWN, TROVE))
     def get_hwinfo(self, context: RequestContext) -> dict[str, Any]:
         """Processors, memory and disks of the machine; sizes in bytes."""
 
-    @call(reads=True, needs_instance=False, namespaces=(OWN, TROVE))
+    @call(reads=True, needs_instance=False, prompt=True, namespaces=(OWN, TROVE))
     def get_diagnostics(self, context: RequestContext) -> dict[str, Any]:
         """The agent's own process: version, memory in bytes, threads, files, uptime in seconds."""

@@ -48,6 +48,7 @@ class Call:
     :ivar notifies: the control plane waits for ``notify_end`` or ``notify_exc_info``.
     :ivar required: the capability is only supported when this call is.
     :ivar needs_instance: it makes no sense before prepare.
+    :ivar prompt: it never waits for the database, so threads of its own keep it answering.
     :ivar namespaces: where it can be called.
     :ivar refusal: the default method, which answers "not supported".
     """
@@ -61,6 +62,7 @@ class Call:
     notifies: bool
     required: bool
     needs_instance: bool
+    prompt: bool
     namespaces: tuple[str, ...]
     refusal: Callable[..., Any] = dataclasses.field(repr=False)
 
@@ -107,6 +109,7 @@ def call(
     notifies: bool = False,
     required: bool = False,
     needs_instance: bool = True,
+    prompt: bool = False,
     namespaces: tuple[str, ...] = (TROVE,),
 ) -> Callable[[Method], Method]:
     """Declare the decorated method of a :class:`Capability` as a call; see :class:`Call`."""
@@ -127,6 +130,7 @@ def call(
             notifies=notifies,
             required=required,
             needs_instance=needs_instance,
+            prompt=prompt,
             namespaces=namespaces,
             refusal=refuse,
         )

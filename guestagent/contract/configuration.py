@@ -17,9 +17,7 @@ class Configuration(Capability):
         """
 
     @call(repeatable=True, required=True)
-    def update_overrides(
-        self, context: RequestContext, overrides: dict[str, Any], remove: bool = False
-    ) -> None:
+    def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
         """Write the overrides to disk; the running server is not touched.
 
         :param remove: forget the present overrides first.

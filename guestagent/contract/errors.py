@@ -142,4 +142,6 @@ class InternalError(GuestAgentError):
     """A mistake of the agent's own; the log of the guest has the details."""
 
     id = "agent.internal"
-    sentence = "'{operation}' failed unexpectedly ({kind}); the guest agent's log has the details under request {request_id}."
+    sentence = (
+        "'{operation}' failed unexpectedly ({kind}); the guest agent's log has the details under request {request_id}."
+    )

@@ -74,7 +74,7 @@ class Lifecycle(Capability):
     ) -> None:
         """Bring the data of a kept volume up again on a machine whose root disk is new."""
 
-    @call(reads=True, needs_instance=False)
+    @call(reads=True, needs_instance=False, prompt=True)
     def rpc_ping(self, context: RequestContext) -> bool:
         """True, whatever else the agent is doing."""
 

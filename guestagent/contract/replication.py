@@ -80,7 +80,5 @@ class Replication(Capability):
         """Wait until the transaction has been executed here."""
 
     @call(repeatable=True)
-    def cleanup_source_on_replica_detach(
-        self, context: RequestContext, replica_info: dict[str, Any] | None
-    ) -> None:
+    def cleanup_source_on_replica_detach(self, context: RequestContext, replica_info: dict[str, Any] | None) -> None:
         """Remove on the primary what belonged to a replica that left."""

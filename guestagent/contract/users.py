@@ -91,27 +91,21 @@ class Users(Capability):
         """
 
     @call(repeatable=True)
-    def grant_access(
-        self, context: RequestContext, username: str, hostname: str | None, databases: list[str]
-    ) -> None:
+    def grant_access(self, context: RequestContext, username: str, hostname: str | None, databases: list[str]) -> None:
         """Grant a user all privileges on the databases, by their names.
 
         :raises NotFound: the user or a database does not exist.
         """
 
     @call()
-    def revoke_access(
-        self, context: RequestContext, username: str, hostname: str | None, database: str
-    ) -> None:
+    def revoke_access(self, context: RequestContext, username: str, hostname: str | None, database: str) -> None:
         """Take all privileges on the database from the user.
 
         :raises NotFound: the user does not exist or has no privilege there, as when the call is repeated.
         """
 
     @call(reads=True)
-    def list_access(
-        self, context: RequestContext, username: str, hostname: str | None = None
-    ) -> list[Database]:
+    def list_access(self, context: RequestContext, username: str, hostname: str | None = None) -> list[Database]:
         """The databases on which the user has been granted something.
 
         :raises NotFound: there is no such user.

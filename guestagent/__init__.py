@@ -1,0 +1,1 @@
+"""guestagent: the guest agent runtime for database VMs."""

@@ -1,0 +1,1 @@
+"""Backup strategies and what they share."""

@@ -1,0 +1,122 @@
+"""Configuration as layers of files, and the calls that change it."""
+
+import abc
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import InvalidValue
+from guestagent.contract.states import ServiceStatus
+from guestagent.manager import BaseDatastoreManager
+from guestagent.system import files
+
+BASE = "base"
+OVERRIDES = "overrides"
+AGENT = "agent"
+LAYERS = (BASE, OVERRIDES, AGENT)
+"""In the order of their strength: what the agent must have its way with comes last."""
+
+
+class ConfigurationFiles:
+    """The layers of one server's configuration, a file each, replaced whole or not at all.
+
+    :param directory: holds the files.
+    :param suffix: of the files' names, with its dot.
+    :param owner: the account that may read them beside root; none: the agent's own.
+    """
+
+    def __init__(self, directory: Path, suffix: str, owner: str | None = None) -> None:
+        self.directory = directory
+        self._suffix = suffix
+        self._owner = owner
+
+    def path(self, layer: str) -> Path:
+        """The file of a layer."""
+        return self.directory / f"{LAYERS.index(layer)}-{layer}{self._suffix}"
+
+    def read(self, layer: str) -> str:
+        """A layer's text; one that was never written is empty."""
+        try:
+            return self.path(layer).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def write(self, layer: str, text: str) -> None:
+        """Replace a layer."""
+        files.ensure_directory(self.directory, mode=0o750, owner=self._owner, group=self._owner)
+        files.write(self.path(layer), text, mode=0o600, owner=self._owner, group=self._owner)
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[None]:
+        """What is written inside the block is taken back when the block raises."""
+        before = {layer: self.read(layer) for layer in LAYERS}
+        try:
+            yield
+        except BaseException:
+            for layer, text in before.items():
+                if self.read(layer) != text:
+                    self.write(layer, text)
+            raise
+
+
+def contents_of(configuration: str | Mapping[str, Any] | None) -> str | None:
+    """The text in the two forms that a base configuration travels in."""
+    if isinstance(configuration, Mapping):
+        text = configuration.get("config_contents")
+        if text is not None and not isinstance(text, str):
+            raise InvalidValue(subject="The configuration", problem="config_contents is no text")
+        return text
+    return configuration
+
+
+class Configurable(BaseDatastoreManager, abc.ABC):
+    """Supports the capability *configuration* for a server with configuration files."""
+
+    @property
+    @abc.abstractmethod
+    def configuration(self) -> ConfigurationFiles:
+        """The server's files."""
+
+    @abc.abstractmethod
+    def render(self, values: Mapping[str, Any]) -> str:
+        """Settings in the server's own syntax, quoted so that no value can end its line.
+
+        :raises InvalidValue: a name or value that cannot be written down.
+        """
+
+    @abc.abstractmethod
+    def check_configuration(self) -> None:
+        """Let the server's own program read the files.
+
+        :raises InvalidValue: it refuses them, in its own words.
+        """
+
+    @abc.abstractmethod
+    def apply_live(self, values: Mapping[str, Any]) -> list[str]:
+        """Give the running server the values that it takes without a restart.
+
+        :returns: the names that wait for one.
+        :raises InvalidValue: one was refused; those before it have their old values again.
+        """
+
+    def write_base(self, contents: str | None) -> None:
+        """Replace the base layer; none: the server's own defaults."""
+        self.configuration.write(BASE, contents or "")
+
+    def reset_configuration(self, context: RequestContext, configuration: dict[str, Any]) -> None:
+        with self.configuration.change():
+            self.write_base(contents_of(configuration))
+            self.check_configuration()
+
+    def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
+        # The control plane always sends the whole group, so that what left it is forgotten with or
+        # without ``remove``.
+        with self.configuration.change():
+            self.configuration.write(OVERRIDES, self.render(overrides))
+            self.check_configuration()
+
+    def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
+        if self.apply_live(overrides):
+            self.guest.report(ServiceStatus.RESTART_REQUIRED)

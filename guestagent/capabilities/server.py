@@ -1,0 +1,256 @@
+"""A database server as a process: prepare's outline, starts and stops, and its status."""
+
+import abc
+import dataclasses
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_log import log
+
+from guestagent.capabilities.configuration import Configurable, contents_of
+from guestagent.contract.context import RequestContext
+from guestagent.contract.databases import Database
+from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue, NotSupported
+from guestagent.contract.modules import ModuleEnvelope
+from guestagent.contract.states import Phase, ServiceStatus
+from guestagent.contract.users import User
+from guestagent.operations.instance import Wanted
+from guestagent.operations.plan import Step, carry_out
+from guestagent.system.processes import ProcessState, Service
+
+LOG = log.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+REVIVALS = 3
+"""How often in a row a server that died is started again before it is left for a person to look at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """What prepare and rebuild were asked for, as far as a plan needs it.
+
+    :ivar memory_mb: the flavour's memory in MiB, if it was said.
+    :ivar device_path: the data volume's device; none: no volume.
+    :ivar mount_point: where the data volume belongs; none: the plugin's default.
+    :ivar config_contents: the base configuration.
+    :ivar overrides: the user's configuration.
+    :ivar datastore_version: the version that the control plane has in mind.
+    """
+
+    memory_mb: int | None = None
+    device_path: str | None = None
+    mount_point: str | None = None
+    config_contents: str | None = None
+    overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+    datastore_version: str | None = None
+
+
+class ManagedServer(Configurable, abc.ABC):
+    """Supports the capability *lifecycle* for a server that runs as a process with configuration files."""
+
+    @abc.abstractmethod
+    def service(self) -> Service:
+        """The server's process."""
+
+    @abc.abstractmethod
+    def answers(self) -> bool:
+        """Whether the server answers a trivial request now; false, not an error, when it does not."""
+
+    @abc.abstractmethod
+    def prepare_steps(self, preparation: Preparation) -> Sequence[Step]:
+        """The plan from an empty machine to a running server that only the agent can enter."""
+
+    @abc.abstractmethod
+    def rebuild_steps(self, preparation: Preparation) -> Sequence[Step]:
+        """The plan from a kept volume and a new root disk to a running server."""
+
+    def prepare(
+        self,
+        context: RequestContext,
+        packages: list[str] | str | None,
+        databases: list[Database] | None,
+        memory_mb: int | None,
+        users: list[User] | None,
+        device_path: str | None = None,
+        mount_point: str | None = None,
+        backup_info: dict[str, Any] | None = None,
+        config_contents: str | None = None,
+        root_password: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        cluster_config: dict[str, Any] | None = None,
+        snapshot: dict[str, Any] | None = None,
+        modules: list[ModuleEnvelope] | None = None,
+        ds_version: str | None = None,
+    ) -> None:
+        if self.guest.record.current.phase is Phase.READY:
+            LOG.warning("prepare came again (request %s); the instance is ready and stays as it is", context.request_id)
+            self.guest.report(self.service_status())
+            return
+        preparation = Preparation(memory_mb, device_path, mount_point, config_contents, overrides or {}, ds_version)
+        self._bring_up("prepare", preparation, self._prepare_plan(preparation, backup_info, cluster_config, snapshot))
+        self._populate(context, databases, users, root_password, modules)
+
+    def rebuild(
+        self,
+        context: RequestContext,
+        ds_version: str | None,
+        config_contents: str | None = None,
+        config_overrides: dict[str, Any] | None = None,
+    ) -> None:
+        preparation = Preparation(
+            config_contents=config_contents, overrides=config_overrides or {}, datastore_version=ds_version
+        )
+        self._bring_up("rebuild", preparation, self.rebuild_steps(preparation))
+
+    def restart(self, context: RequestContext) -> None:
+        self.guest.record.change(wanted=Wanted.RUNNING)
+        self.guest.report(ServiceStatus.RESTARTING)
+        try:
+            self.stop_server()
+            self.start_server()
+        finally:
+            self.guest.report(self.service_status())
+
+    def stop_db(self, context: RequestContext, do_not_start_on_reboot: bool | None = None) -> None:
+        self.guest.record.change(wanted=Wanted.STOPPED)
+        try:
+            self.stop_server()
+        finally:
+            self.guest.report(self.service_status())
+
+    def start_db_with_conf_changes(
+        self, context: RequestContext, config_contents: str | dict[str, Any] | None, ds_version: str | None = None
+    ) -> None:
+        self.guest.record.change(wanted=Wanted.RUNNING)
+        try:
+            self.stop_server()
+            self._start_with_base(contents_of(config_contents))
+        finally:
+            self.guest.report(self.service_status())
+
+    def start_server(self) -> None:
+        """Start the server and wait until it answers; repeating it is safe.
+
+        :raises DatastoreError: it ended, or did not answer in ``[agent] server_start_timeout``.
+        """
+        service = self.service()
+        self.guest.processes.start(service)
+        deadline = time.monotonic() + self.guest.conf.agent.server_start_timeout
+        pause = threading.Event()
+        while not self.answers():
+            if self.guest.processes.state(service) is not ProcessState.RUNNING:
+                raise DatastoreError(
+                    subject=f"Starting the {self.datastore_name} server",
+                    problem=f"it ended at once; the end of {service.log} says why",
+                )
+            if time.monotonic() > deadline:
+                raise DatastoreError(
+                    subject=f"Starting the {self.datastore_name} server",
+                    problem="it runs but did not answer in time ([agent] server_start_timeout)",
+                )
+            pause.wait(POLL_SECONDS)
+
+    def stop_server(self) -> None:
+        """Stop the server and wait until it is gone; repeating it is safe."""
+        self.guest.processes.stop(self.service(), self.guest.conf.agent.server_stop_timeout)
+
+    def service_status(self) -> ServiceStatus:
+        if self.answers():
+            return ServiceStatus.HEALTHY
+        state = self.guest.processes.state(self.service())
+        if state is ProcessState.RUNNING:
+            return ServiceStatus.BLOCKED
+        if self.guest.record.current.wanted is Wanted.STOPPED:
+            return ServiceStatus.SHUTDOWN
+        return ServiceStatus.CRASHED
+
+    def agent_started(self) -> None:
+        current = self.guest.record.current
+        if current.phase is Phase.READY and current.wanted is Wanted.RUNNING and not self.answers():
+            LOG.warning("The %s server should run and does not; starting it", self.datastore_name)
+            self.start_server()
+
+    def _prepare_plan(
+        self,
+        preparation: Preparation,
+        backup_info: dict[str, Any] | None,
+        cluster_config: dict[str, Any] | None,
+        snapshot: dict[str, Any] | None,
+    ) -> Sequence[Step]:
+        asked = {"a backup": backup_info, "a cluster": cluster_config, "a replication source": snapshot}
+        for what, given in asked.items():
+            if given:
+                # An instance that should hold data must not come up empty.
+                return [Step(f"start from {what}", lambda what=what: self._cannot_start_from(what))]  # type: ignore[misc]
+        return self.prepare_steps(preparation)
+
+    def _cannot_start_from(self, what: str) -> None:
+        raise NotSupported(operation=f"prepare from {what}", datastore=self.datastore_name)
+
+    def _bring_up(self, name: str, preparation: Preparation, steps: Sequence[Step]) -> None:
+        record = self.guest.record
+        record.change(
+            phase=Phase.PREPARING,
+            wanted=Wanted.RUNNING,
+            device_path=preparation.device_path or record.current.device_path,
+            mount_point=preparation.mount_point or record.current.mount_point,
+            datastore_version=preparation.datastore_version,
+        )
+        self.guest.report(ServiceStatus.BUILDING)
+        try:
+            carry_out(name, steps, self.guest.watch)
+        except BaseException:
+            record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
+            self.guest.report(ServiceStatus.FAILED)
+            raise
+        record.change(phase=Phase.READY)
+
+    def _populate(
+        self,
+        context: RequestContext,
+        databases: list[Database] | None,
+        users: list[User] | None,
+        root_password: str | None,
+        modules: list[ModuleEnvelope] | None,
+    ) -> None:
+        """Create what prepare was given; the instance is healthy even where that fails, and the failure is told."""
+        steps = []
+        if databases:
+            steps.append(Step("create databases", lambda: self.create_database(context, databases)))
+        if users:
+            steps.append(Step("create users", lambda: self.create_user(context, users)))
+        if root_password:
+            steps.append(Step("enable root", lambda: _drop(self.enable_root_with_password(context, root_password))))
+        if modules:
+            steps.append(Step("apply modules", lambda: _drop(self.module_apply(context, modules))))
+        failures: list[GuestAgentError] = []
+        for step in steps:
+            try:
+                carry_out("populate", [step], self.guest.watch)
+            except GuestAgentError as error:
+                LOG.error("populate: %s failed: %s", step.name, error)
+                failures.append(error)
+        self.guest.report(self.service_status())
+        if failures:
+            raise failures[0]
+
+    def _start_with_base(self, contents: str | None) -> None:
+        """Start with a new base configuration, or with the previous one and an error."""
+        try:
+            with self.configuration.change():
+                self.write_base(contents)
+                self.check_configuration()
+                self.start_server()
+        except DatastoreError as error:
+            self.stop_server()
+            self.start_server()
+            raise InvalidValue(subject="The new configuration", problem=str(error)) from error
+        except InvalidValue:
+            self.start_server()
+            raise
+
+
+def _drop(result: object) -> None:
+    """Forget a result, so that a call fits a step."""

@@ -1,0 +1,38 @@
+"""The runtime's own options, one module per group, and the one way to read the files."""
+
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from guestagent.conf import agent, image, instance
+
+DEFAULT_FILES = ("/etc/guestagent/image.conf", "/etc/guestagent/guestagent.conf")
+"""Read when they exist, before anything that the command line names."""
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the runtime's options; repeating it is safe."""
+    conf.register_opts(instance.OPTIONS)
+    conf.register_opts(image.OPTIONS, group=image.GROUP)
+    conf.register_opts(agent.OPTIONS, group=agent.GROUP)
+
+
+def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
+    """Read the image's files, then those of the command line; a later file wins.
+
+    Options that nobody registered, as the control plane injects them, are ignored.
+
+    :raises oslo_config.cfg.Error: a file cannot be parsed or a value has the wrong type.
+    """
+    from importlib import metadata
+    from pathlib import Path
+
+    register(conf)
+    conf(
+        list(arguments),
+        project="guestagent",
+        prog=program,
+        version=metadata.version("guestagent"),
+        default_config_files=[name for name in DEFAULT_FILES if Path(name).exists()],
+        default_config_dirs=[],
+    )

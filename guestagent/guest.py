@@ -1,0 +1,47 @@
+"""The guest as a plugin sees it: what the runtime hands to a manager when it constructs it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+
+from guestagent.contract.states import ServiceStatus
+from guestagent.operations.instance import InstanceRecord
+from guestagent.operations.plan import Watcher
+from guestagent.system.processes import ProcessControl
+
+if TYPE_CHECKING:
+    from guestagent.modules.driver import ModuleDriver
+    from guestagent.storage.base import BaseStorage
+
+
+@dataclasses.dataclass(frozen=True)
+class Guest:
+    """Everything that a manager needs and may not make itself.
+
+    :ivar id: the instance's id.
+    :ivar datastore: the name under which the image declared the datastore.
+    :ivar conf: all options; a plugin reads its own group and nobody else's.
+    :ivar state_dir: survives restarts of the agent, mode 0700; a plugin's secrets go here, mode 0600.
+    :ivar record: the instance's durable record.
+    :ivar processes: who keeps the server's process.
+    :ivar storage: the declared storage strategies by name, in the image's order.
+    :ivar modules: the declared module drivers by type.
+    :ivar report: sends a status to the conductor at once.
+    :ivar description: what the loader found, for the capability document.
+    :ivar watch: is told of every step of a plan.
+    """
+
+    id: str
+    datastore: str
+    conf: cfg.ConfigOpts
+    state_dir: Path
+    record: InstanceRecord
+    processes: ProcessControl
+    storage: Mapping[str, "BaseStorage"] = dataclasses.field(default_factory=dict)
+    modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
+    report: Callable[[ServiceStatus], None] = lambda status: None
+    description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    watch: Watcher | None = None

@@ -1,0 +1,1 @@
+"""Module drivers: what applies the small files that the control plane sends."""

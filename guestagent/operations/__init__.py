@@ -1,0 +1,1 @@
+"""Operations: what changes the guest, one at a time, as plans of named steps."""

@@ -1,0 +1,1 @@
+"""Replication strategies and what they share."""

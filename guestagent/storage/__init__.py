@@ -1,0 +1,1 @@
+"""Where objects are kept: the interface of storage strategies, and the local directory."""

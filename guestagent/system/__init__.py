@@ -1,0 +1,1 @@
+"""Everything that touches the machine: commands, processes, files, accounts, volumes, facts."""

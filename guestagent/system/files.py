@@ -1,0 +1,76 @@
+"""Files written so that a crash leaves the old one or the new one, never a torn one."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+UNFINISHED = ".unfinished-"
+"""How the names of files that are still being written begin."""
+
+
+@contextlib.contextmanager
+def replacing(
+    path: Path,
+    *,
+    mode: int = 0o600,
+    owner: str | None = None,
+    group: str | None = None,
+    scratch: Path | None = None,
+) -> Iterator[BinaryIO]:
+    """A stream whose bytes become the file when the block ends, and vanish when it raises.
+
+    They are on disk, with their mode and owner, before they have the file's name.
+
+    :param owner: an account's name; needs root. The same for ``group``.
+    :param scratch: where the unfinished file lies, on the same file system; none: beside the file.
+    :raises OSError: the disk is full or refuses; the old file is as it was.
+    """
+    handle, name = tempfile.mkstemp(dir=scratch or path.parent, prefix=UNFINISHED)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            yield stream
+            _give(temporary, owner, group)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write(
+    path: Path, content: str | bytes, *, mode: int = 0o600, owner: str | None = None, group: str | None = None
+) -> None:
+    """Replace the file with the content; see :func:`replacing`."""
+    with replacing(path, mode=mode, owner=owner, group=group) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def ensure_directory(path: Path, *, mode: int = 0o700, owner: str | None = None, group: str | None = None) -> None:
+    """Make the directory and its parents if they are missing; set mode and owner either way."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(mode)
+    _give(path, owner, group)
+
+
+def _give(path: Path, owner: str | None, group: str | None) -> None:
+    if owner is not None:
+        shutil.chown(path, user=owner)
+    if group is not None:
+        shutil.chown(path, group=group)

@@ -1,0 +1,68 @@
+"""Who keeps the database's process: the interface that ``plain`` and ``systemd`` fulfil."""
+
+import abc
+import dataclasses
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """A long-running process.
+
+    :ivar name: letters, digits and dashes; unique among the agents of a machine.
+    :ivar argv: the command, its first item an absolute path; never holds a secret.
+    :ivar user: the account that it runs as; none: the agent's own.
+    :ivar log: the file that takes its standard output and error, appended to, mode 0640.
+    :ivar stop_signal: the signal that asks it to end in order.
+    :ivar open_files: its limit of open files.
+    :ivar core_dumps: whether a crash may leave a core file; the memory of a database holds secrets.
+    """
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    user: str | None = None
+    stop_signal: int = 15
+    open_files: int = 16384
+    core_dumps: bool = False
+
+
+class ProcessState(enum.Enum):
+    """What is known of a service's process, whether or not it answers."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    """It ended without having been asked to."""
+
+
+class ProcessControl(abc.ABC):
+    """Starts and stops one service at a time. All methods may be repeated.
+
+    A service survives the end of the agent, and an agent that starts again finds it.
+    """
+
+    @abc.abstractmethod
+    def start(self, service: Service) -> None:
+        """Start the process if it is not running; returns when it exists, not when it answers.
+
+        :raises SystemFailure: it cannot be started.
+        """
+
+    @abc.abstractmethod
+    def stop(self, service: Service, timeout: float) -> None:
+        """Ask the process to end and wait until it and its children are gone.
+
+        :param timeout: seconds; a database that needs longer is not killed.
+        :raises SystemFailure: it is still there after ``timeout``.
+        """
+
+    @abc.abstractmethod
+    def state(self, service: Service) -> ProcessState:
+        """Whether the process is there."""
+
+    @abc.abstractmethod
+    def pid(self, service: Service) -> int | None:
+        """The main process's id while it is running."""
