@@ -46,8 +46,11 @@ class BaseDatastoreManager(
         """
         return ServiceStatus.UNKNOWN
 
-    def agent_started(self) -> None:
-        """The agent has started: bring up again what the record says should be up."""
+    def ensure_running(self) -> None:
+        """Bring up what the record says should be up and is not.
+
+        Called when the agent has started and whenever a heartbeat had to say ``crashed``; repeating it is safe.
+        """
 
     def rpc_ping(self, context: RequestContext) -> bool:
         return True

@@ -50,6 +50,8 @@ class Preparation:
 class ManagedServer(Configurable, abc.ABC):
     """Supports the capability *lifecycle* for a server that runs as a process with configuration files."""
 
+    _revivals = 0
+
     @abc.abstractmethod
     def service(self) -> Service:
         """The server's process."""
@@ -158,6 +160,7 @@ class ManagedServer(Configurable, abc.ABC):
 
     def service_status(self) -> ServiceStatus:
         if self.answers():
+            self._revivals = 0
             return ServiceStatus.HEALTHY
         state = self.guest.processes.state(self.service())
         if state is ProcessState.RUNNING:
@@ -166,9 +169,14 @@ class ManagedServer(Configurable, abc.ABC):
             return ServiceStatus.SHUTDOWN
         return ServiceStatus.CRASHED
 
-    def agent_started(self) -> None:
+    def ensure_running(self) -> None:
         current = self.guest.record.current
-        if current.phase is Phase.READY and current.wanted is Wanted.RUNNING and not self.answers():
+        if current.phase is not Phase.READY or current.wanted is not Wanted.RUNNING or self.answers():
+            return
+        if self._revivals == REVIVALS:
+            LOG.error("The %s server has died %d times in a row; it stays down", self.datastore_name, REVIVALS)
+        self._revivals += 1
+        if self._revivals <= REVIVALS:
             LOG.warning("The %s server should run and does not; starting it", self.datastore_name)
             self.start_server()
 

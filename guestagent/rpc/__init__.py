@@ -1,0 +1,1 @@
+"""The wire: requests in, answers out, reports to the conductor."""

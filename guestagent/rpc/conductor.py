@@ -1,0 +1,127 @@
+"""Reports to the control plane's conductor, sent in order by one thread.
+
+Names and arguments are those of Trove's conductor, version 1.0: one argument too many and it drops
+the message.
+"""
+
+import collections
+import dataclasses
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import oslo_messaging
+from oslo_log import log
+
+from guestagent.contract.context import RequestContext
+from guestagent.contract.states import ServiceStatus
+from guestagent.rpc.envelope import Envelope
+
+LOG = log.getLogger(__name__)
+
+VERSION = "1.0"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Report:
+    method: str
+    context: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+
+
+class Conductor:
+    """Nobody who reports ever waits for the broker; what it cannot take now, it gets later.
+
+    :param transport: the connection.
+    :param topic: where the conductor listens.
+    :param guest_id: whose reports they are.
+    :param envelope: wraps them.
+    """
+
+    def __init__(self, transport: oslo_messaging.RPCTransport, topic: str, guest_id: str, envelope: Envelope) -> None:
+        target = oslo_messaging.Target(topic=topic, version=VERSION)
+        self._client = oslo_messaging.get_rpc_client(transport, target)
+        self._guest_id = guest_id
+        self._envelope = envelope
+        self._waiting: collections.deque[_Report] = collections.deque()
+        self._changed = threading.Condition()
+        self._sending = False
+        self._last_sent: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._send_all, name="conductor", daemon=True)
+        self._thread.start()
+
+    def heartbeat(self, status: ServiceStatus) -> None:
+        """Say how the service is."""
+        payload = {"service_status": status.value}
+        with self._changed:
+            # While the broker is away only the newest of equal heartbeats is worth sending.
+            if self._waiting and self._waiting[-1].arguments.get("payload") == payload:
+                self._waiting.pop()
+            self._put("heartbeat", {}, {"payload": payload, "sent": self._sent("heartbeat")})
+
+    def update_backup(self, context: RequestContext, backup_id: str, **fields: Any) -> None:
+        """Say how a backup is; a field that is not given keeps its value there."""
+        with self._changed:
+            arguments = {"backup_id": backup_id, "sent": self._sent("update_backup"), **fields}
+            self._put("update_backup", context.values, arguments)
+
+    def report_root(self, context: RequestContext) -> None:
+        """Say that root has been enabled, by whom the context says."""
+        with self._changed:
+            self._put("report_root", context.values, {})
+
+    def notify_end(self, context: RequestContext) -> None:
+        """Say that the work of a request has ended well; without a notification in it, nobody waits."""
+        if context.notification is not None:
+            notification = {"instance_id": self._guest_id, **context.notification}
+            arguments = {"serialized_notification": notification, "notification_args": {}}
+            with self._changed:
+                self._put("notify_end", context.values, arguments, with_instance=False)
+
+    def notify_error(self, context: RequestContext, error: BaseException) -> None:
+        """Say that the work of a request has failed; it becomes the instance's fault in the API."""
+        if context.notification is not None:
+            arguments = {
+                "serialized_notification": {**context.notification, "instance_id": self._guest_id},
+                "message": str(error),
+                # The conductor inserts into it, so it has to be a list.
+                "exception": [f"{type(error).__name__}: {error}"],
+            }
+            with self._changed:
+                self._put("notify_exc_info", context.values, arguments, with_instance=False)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all reports are sent, at most ``timeout`` seconds; whether they are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._sending, timeout)
+
+    def _put(
+        self, method: str, context: Mapping[str, Any], arguments: dict[str, Any], with_instance: bool = True
+    ) -> None:
+        if with_instance:
+            arguments = {"instance_id": self._guest_id, **arguments}
+        self._waiting.append(_Report(method, context, arguments))
+        self._changed.notify_all()
+
+    def _sent(self, method: str) -> float:
+        # The conductor discards a report that is not newer than the last one, an equal one included.
+        now = max(time.time(), self._last_sent.get(method, 0.0) + 1e-6)
+        self._last_sent[method] = now
+        return now
+
+    def _send_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._waiting))
+                report = self._waiting.popleft()
+                self._sending = True
+            try:
+                context, arguments = self._envelope.seal_report(report.context, report.arguments)
+                self._client.cast(context, report.method, **arguments)
+            except oslo_messaging.MessagingException as error:
+                LOG.error("The conductor did not get '%s': %s", report.method, error)
+            finally:
+                with self._changed:
+                    self._sending = False
+                    self._changed.notify_all()

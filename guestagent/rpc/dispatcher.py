@@ -1,0 +1,157 @@
+"""From a message to a call of the contract and back."""
+
+from typing import Any
+
+import msgspec
+import oslo_messaging
+from oslo_log import log
+
+from guestagent.contract import ALLOWED, Call
+from guestagent.contract.call import TROVE, VERSIONS
+from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import (
+    GuestAgentError,
+    InternalError,
+    InvalidMessage,
+    NotPrepared,
+    UnknownCall,
+    UnsupportedVersion,
+)
+from guestagent.contract.states import Phase
+from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.queue import Operation, OperationQueue
+from guestagent.rpc.conductor import Conductor
+from guestagent.rpc.envelope import Envelope
+
+LOG = log.getLogger(__name__)
+
+
+class Dispatcher:
+    """Answers the messages that oslo.messaging receives, in the threads of its server.
+
+    :param manager: the plugin's manager.
+    :param envelope: opens requests and seals results.
+    :param operations: where changes wait for their turn.
+    :param conductor: hears how casts end.
+    """
+
+    def __init__(
+        self,
+        manager: BaseDatastoreManager,
+        envelope: Envelope,
+        operations: OperationQueue,
+        conductor: Conductor,
+    ) -> None:
+        self._manager = manager
+        self._envelope = envelope
+        self._operations = operations
+        self._conductor = conductor
+        # Methods are bound once, from the contract's own list: nothing that arrives is looked up on the object.
+        self._methods = {declared: getattr(manager, declared.name) for declared in ALLOWED.values()}
+        self._has_phases = ALLOWED[TROVE, "prepare"].supported_by(type(manager))
+        self._supported = {declared for declared in self._methods if declared.supported_by(type(manager))}
+
+    def dispatch(self, incoming: Any) -> Any:
+        """Answer one message; oslo.messaging sends what is returned or raised.
+
+        :raises oslo_messaging.ExpectedException: around a :class:`GuestAgentError`, the only kind of
+            error that leaves the guest. Its traceback stays here: it is nobody else's business.
+        """
+        try:
+            return self._answer(incoming.message, incoming.ctxt, waits=incoming.msg_id is not None)
+        except GuestAgentError as error:
+            LOG.warning("%s: %s", incoming.message.get("method"), error)
+            error.__cause__ = error.__context__ = None
+            refusal = oslo_messaging.ExpectedException()
+            refusal.exc_info = (type(error), error, None)
+            raise refusal from None
+
+    def _answer(self, message: dict[str, Any], sealed_context: dict[str, Any], waits: bool) -> Any:
+        name, sealed_arguments = message.get("method"), message.get("args", {})
+        if not isinstance(name, str) or not isinstance(sealed_arguments, dict):
+            raise InvalidMessage(problem="it names no method, or its arguments are no mapping")
+        declared = _find(name, message.get("namespace") or TROVE, message.get("version") or "1.0")
+        values, plain = self._envelope.open_request(sealed_context, sealed_arguments)
+        context = RequestContext(values)
+        if waits:
+            return self._envelope.seal_result(msgspec.to_builtins(self._call(declared, context, plain)))
+        self._cast(declared, context, plain)
+        return None
+
+    def _call(self, declared: Call, context: RequestContext, plain: dict[str, Any]) -> Any:
+        arguments = declared.bind(plain)
+        if declared.reads:
+            return self._perform(declared, context, arguments)
+        return self._operations.run(
+            Operation(declared.name, context.request_id, lambda: self._perform(declared, context, arguments))
+        )
+
+    def _cast(self, declared: Call, context: RequestContext, plain: dict[str, Any]) -> None:
+        try:
+            arguments = declared.bind(plain)
+            self._operations.enqueue(
+                Operation(declared.name, context.request_id, lambda: self._see_through(declared, context, arguments))
+            )
+        except GuestAgentError as error:
+            self._tell_failure(declared, context, error)
+            raise
+
+    def _see_through(self, declared: Call, context: RequestContext, arguments: dict[str, Any]) -> None:
+        """Do what nobody waits for, and tell the conductor how it ended."""
+        try:
+            self._perform(declared, context, arguments)
+        except GuestAgentError as error:
+            LOG.error("%s (request %s) failed: %s", declared.name, context.request_id, error)
+            self._tell_failure(declared, context, error)
+        else:
+            LOG.info("%s (request %s) done", declared.name, context.request_id)
+            if declared.notifies:
+                self._conductor.notify_end(context)
+
+    def _tell_failure(self, declared: Call, context: RequestContext, error: GuestAgentError) -> None:
+        if declared.notifies:
+            self._conductor.notify_error(context, error)
+
+    def _perform(self, declared: Call, context: RequestContext, arguments: dict[str, Any]) -> Any:
+        self._check_phase(declared)
+        try:
+            return self._methods[declared](context, **arguments)
+        except GuestAgentError:
+            raise
+        except Exception as error:
+            LOG.exception("%s (request %s) failed unexpectedly", declared.name, context.request_id)
+            raise InternalError(
+                operation=declared.name, kind=type(error).__name__, request_id=context.request_id
+            ) from error
+
+    def _check_phase(self, declared: Call) -> None:
+        phase = self._manager.guest.record.current.phase
+        if phase is not Phase.READY and self._has_phases and declared.needs_instance and declared in self._supported:
+            raise NotPrepared(operation=declared.name, phase=phase.value)
+
+
+def _find(name: str, namespace: str, version: str) -> Call:
+    """The declaration that a message means.
+
+    :raises UnsupportedVersion: the message is newer than the contract.
+    :raises UnknownCall: there is none.
+    """
+    spoken = VERSIONS.get(namespace)
+    if spoken is None:
+        raise UnknownCall(operation=name, namespace=namespace)
+    try:
+        major, minor = (int(part) for part in version.split("."))
+    except (AttributeError, ValueError):
+        raise InvalidMessage(problem="its version is not of the form major.minor") from None
+    if major != spoken[0] or minor > spoken[1]:
+        raise UnsupportedVersion(spoken=".".join(map(str, spoken)), asked=f"{major}.{minor}")
+    try:
+        return ALLOWED[namespace, name]
+    except KeyError:
+        raise UnknownCall(operation=name, namespace=namespace) from None
+
+
+def is_prompt(message: dict[str, Any]) -> bool:
+    """Whether a message asks for something that must never wait behind the database."""
+    declared = ALLOWED.get((str(message.get("namespace") or TROVE), str(message.get("method"))))
+    return declared is not None and declared.prompt

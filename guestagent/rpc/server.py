@@ -1,0 +1,75 @@
+"""The RPC server: oslo.messaging's, with a lane for prompt calls and an end that loses nothing."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import oslo_messaging
+from oslo_log import log
+from oslo_messaging.rpc.server import RPCServer
+
+from guestagent.contract.call import VERSIONS
+from guestagent.rpc.dispatcher import Dispatcher, is_prompt
+from guestagent.rpc.transport import guest_topic
+
+LOG = log.getLogger(__name__)
+
+PROMPT_THREADS = 2
+
+
+class Server(RPCServer):  # type: ignore[misc]
+    """Listens on the guest's topic.
+
+    :param transport: the connection.
+    :param guest_id: both the topic's and the server's name: the control plane declares the same
+        queues before the guest boots.
+    :param dispatcher: answers.
+    :param workers: threads for everything that is not prompt.
+    """
+
+    def __init__(
+        self, transport: oslo_messaging.RPCTransport, guest_id: str, dispatcher: Dispatcher, workers: int
+    ) -> None:
+        version = ".".join(map(str, VERSIONS[""]))
+        target = oslo_messaging.Target(topic=guest_topic(guest_id), server=guest_id, version=version)
+        super().__init__(transport, target, dispatcher, "threading")
+        self._workers = workers
+        self._prompt = ThreadPoolExecutor(PROMPT_THREADS, thread_name_prefix="prompt")
+
+    def listen(self) -> None:
+        """Start to take messages; waits for the broker for as long as it is away."""
+        self.start(override_pool_size=self._workers)
+
+    def drain(self, patience: float) -> None:
+        """Take nothing new and return when everything that was taken is answered.
+
+        What arrives from now on stays in the queue for the next start. oslo.messaging's own stop leaves
+        the consumers registered, and acknowledges and forgets what the broker sends meanwhile; so they
+        are cancelled first.
+
+        :param patience: seconds that a broker which is away gets to hear of it.
+        """
+        stopping = threading.Thread(target=self._stop_taking, name="stop", daemon=True)
+        stopping.start()
+        stopping.join(patience)
+        self._work_executor.shutdown(wait=True)
+        self._prompt.shutdown(wait=True)
+        if stopping.is_alive():
+            LOG.warning("The broker is away; leaving without telling it")
+        else:
+            self.wait()
+
+    def _stop_taking(self) -> None:
+        connection = getattr(self.listener._poll_style_listener, "conn", None)
+        if connection is not None:
+            fanouts = [consumer for consumer in connection._consumers if consumer.type == "fanout"]
+            connection.reset()
+            for fanout in fanouts:
+                fanout.queue.delete()
+        self.stop()
+
+    def _on_incoming(self, incoming: list[Any]) -> None:
+        if is_prompt(incoming[0].message):
+            self._prompt.submit(self._process_incoming, incoming)
+        else:
+            super()._on_incoming(incoming)

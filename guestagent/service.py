@@ -1,0 +1,110 @@
+"""The agent as a service: the RPC server, the heartbeat, and an end in order."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from oslo_config import cfg
+from oslo_log import log
+from oslo_service import service, systemd
+
+from guestagent.contract.states import Phase
+from guestagent.guest import Guest
+from guestagent.heartbeat import Heartbeat
+from guestagent.operations.instance import InstanceRecord, Wanted
+from guestagent.operations.plan import Watcher
+from guestagent.operations.queue import OperationQueue
+from guestagent.plugins.loader import Loaded
+from guestagent.rpc import envelope, transport
+from guestagent.rpc.conductor import Conductor
+from guestagent.rpc.dispatcher import Dispatcher
+from guestagent.rpc.server import Server
+from guestagent.system import files
+from guestagent.system.plain import PlainControl
+from guestagent.system.processes import ProcessControl
+from guestagent.system.systemd import SystemdControl
+
+LOG = log.getLogger(__name__)
+
+PROCESS_CONTROLS: dict[str, Callable[[cfg.ConfigOpts], ProcessControl]] = {
+    "plain": lambda conf: PlainControl(Path(conf.agent.run_dir)),
+    "systemd": lambda conf: SystemdControl(),
+}
+
+
+class AgentService(service.Service):  # type: ignore[misc]
+    """One guest's agent. Starting it needs no broker; it is waited for.
+
+    :param conf: the global ``cfg.CONF``.
+    :param loaded: what the image declares, imported.
+    :param watch: is told of every step of every plan.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, loaded: Loaded, watch: Watcher | None = None) -> None:
+        super().__init__()
+        self._conf = conf
+        state_dir = Path(conf.agent.state_dir)
+        files.ensure_directory(state_dir, mode=0o700)
+        self._transport = transport.connect(conf)
+        wrapped = envelope.for_instance(conf.instance_rpc_encr_key, conf.guest_id)
+        self._conductor = Conductor(self._transport, conf.conductor_queue, conf.guest_id, wrapped)
+        self._operations = OperationQueue(lambda: conf.agent.busy_wait)
+        record = InstanceRecord(state_dir)
+        manager = loaded.manager(
+            Guest(
+                id=conf.guest_id,
+                datastore=loaded.declaration.datastore,
+                conf=conf,
+                state_dir=state_dir,
+                record=record,
+                processes=PROCESS_CONTROLS[conf.agent.process_control](conf),
+                storage={name: strategy(conf) for name, strategy in loaded.storage.items()},
+                modules={name: driver() for name, driver in loaded.modules.items()},
+                report=self._conductor.heartbeat,
+                description=loaded.description,
+                watch=watch,
+            )
+        )
+        self._heartbeat = Heartbeat(manager, self._operations, self._conductor)
+        dispatcher = Dispatcher(manager, wrapped, self._operations, self._conductor)
+        self._server = Server(self._transport, conf.guest_id, dispatcher, conf.agent.rpc_workers)
+        self._listening = threading.Event()
+        _fail_what_a_crash_left(record)
+
+    def start(self) -> None:
+        """Begin to beat, and to listen as soon as the broker is there."""
+        self._heartbeat.ensure_running()
+        self.tg.add_dynamic_timer(self._beat)
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def stop(self, graceful: bool = True) -> None:
+        """Take nothing new, finish what was taken, send the last reports."""
+        LOG.info("Stopping: finishing what is running")
+        if self._listening.is_set():
+            self._server.drain(self._conf.agent.flush_timeout)
+        self._operations.drain()
+        super().stop()
+        if not self._conductor.flush(self._conf.agent.flush_timeout):
+            LOG.warning("The broker did not take the last reports within %d s", self._conf.agent.flush_timeout)
+
+    def reset(self) -> None:
+        """Read the files again; options that may change while the agent runs take their new values."""
+        LOG.info("Reading the configuration again")
+        self._conf.mutate_config_files()
+
+    def _beat(self) -> float:
+        self._heartbeat.beat()
+        return float(self._conf.agent.report_interval)
+
+    def _listen(self) -> None:
+        self._server.listen()
+        self._listening.set()
+        LOG.info("Listening on %s", transport.guest_topic(self._conf.guest_id))
+        systemd.notify_once()
+
+
+def _fail_what_a_crash_left(record: InstanceRecord) -> None:
+    """A prepare or rebuild that an earlier agent began and nobody will finish has failed."""
+    if record.current.phase is Phase.PREPARING:
+        LOG.error("The agent ended while it was preparing the instance; the instance has failed")
+        record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
