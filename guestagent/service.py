@@ -67,7 +67,7 @@ class AgentService(service.Service):  # type: ignore[misc]
         )
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)
         dispatcher = Dispatcher(manager, wrapped, self._operations, self._conductor)
-        self._server = Server(self._transport, conf.guest_id, dispatcher, conf.agent.rpc_workers)
+        self._server = Server(self._transport, conf.guest_id, dispatcher, wrapped, conf.agent.rpc_workers)
         self._listening = threading.Event()
         _fail_what_a_crash_left(record)
 

@@ -39,7 +39,7 @@ class Conductor:
     :param envelope: wraps them.
     """
 
-    def __init__(self, transport: oslo_messaging.RPCTransport, topic: str, guest_id: str, envelope: Envelope) -> None:
+    def __init__(self, transport: oslo_messaging.Transport, topic: str, guest_id: str, envelope: Envelope) -> None:
         target = oslo_messaging.Target(topic=topic, version=VERSION)
         self._client = oslo_messaging.get_rpc_client(transport, target)
         self._guest_id = guest_id

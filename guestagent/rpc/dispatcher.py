@@ -1,5 +1,6 @@
 """From a message to a call of the contract and back."""
 
+import functools
 from typing import Any
 
 import msgspec
@@ -60,11 +61,12 @@ class Dispatcher:
         try:
             return self._answer(incoming.message, incoming.ctxt, waits=incoming.msg_id is not None)
         except GuestAgentError as error:
-            LOG.warning("%s: %s", incoming.message.get("method"), error)
-            error.__cause__ = error.__context__ = None
-            refusal = oslo_messaging.ExpectedException()
-            refusal.exc_info = (type(error), error, None)
-            raise refusal from None
+            refused = error
+        LOG.warning("%s refused or failed: %s", incoming.message.get("method"), refused)
+        refused.__cause__ = refused.__context__ = None
+        answer = oslo_messaging.ExpectedException()
+        answer.exc_info = (type(refused), refused, None)
+        raise answer
 
     def _answer(self, message: dict[str, Any], sealed_context: dict[str, Any], waits: bool) -> Any:
         name, sealed_arguments = message.get("method"), message.get("args", {})
@@ -82,16 +84,15 @@ class Dispatcher:
         arguments = declared.bind(plain)
         if declared.reads:
             return self._perform(declared, context, arguments)
-        return self._operations.run(
-            Operation(declared.name, context.request_id, lambda: self._perform(declared, context, arguments))
-        )
+        work = functools.partial(self._perform, declared, context, arguments)
+        return self._operations.run(Operation(declared.name, context.request_id, work))
 
     def _cast(self, declared: Call, context: RequestContext, plain: dict[str, Any]) -> None:
         try:
             arguments = declared.bind(plain)
-            self._operations.enqueue(
-                Operation(declared.name, context.request_id, lambda: self._see_through(declared, context, arguments))
-            )
+            if not declared.reads:
+                work = functools.partial(self._see_through, declared, context, arguments)
+                self._operations.enqueue(Operation(declared.name, context.request_id, work))
         except GuestAgentError as error:
             self._tell_failure(declared, context, error)
             raise
@@ -101,12 +102,14 @@ class Dispatcher:
         try:
             self._perform(declared, context, arguments)
         except GuestAgentError as error:
-            LOG.error("%s (request %s) failed: %s", declared.name, context.request_id, error)
             self._tell_failure(declared, context, error)
+            failed = str(error)
         else:
             LOG.info("%s (request %s) done", declared.name, context.request_id)
             if declared.notifies:
                 self._conductor.notify_end(context)
+            return
+        LOG.error("%s (request %s) failed: %s", declared.name, context.request_id, failed)
 
     def _tell_failure(self, declared: Call, context: RequestContext, error: GuestAgentError) -> None:
         if declared.notifies:

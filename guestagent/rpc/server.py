@@ -10,6 +10,7 @@ from oslo_messaging.rpc.server import RPCServer
 
 from guestagent.contract.call import VERSIONS
 from guestagent.rpc.dispatcher import Dispatcher, is_prompt
+from guestagent.rpc.envelope import Envelope
 from guestagent.rpc.transport import guest_topic
 
 LOG = log.getLogger(__name__)
@@ -24,15 +25,22 @@ class Server(RPCServer):  # type: ignore[misc]
     :param guest_id: both the topic's and the server's name: the control plane declares the same
         queues before the guest boots.
     :param dispatcher: answers.
+    :param envelope: seals what the server sends to itself.
     :param workers: threads for everything that is not prompt.
     """
 
     def __init__(
-        self, transport: oslo_messaging.RPCTransport, guest_id: str, dispatcher: Dispatcher, workers: int
+        self,
+        transport: oslo_messaging.Transport,
+        guest_id: str,
+        dispatcher: Dispatcher,
+        envelope: Envelope,
+        workers: int,
     ) -> None:
         version = ".".join(map(str, VERSIONS[""]))
         target = oslo_messaging.Target(topic=guest_topic(guest_id), server=guest_id, version=version)
         super().__init__(transport, target, dispatcher, "threading")
+        self._envelope = envelope
         self._workers = workers
         self._prompt = ThreadPoolExecutor(PROMPT_THREADS, thread_name_prefix="prompt")
 
@@ -60,16 +68,32 @@ class Server(RPCServer):  # type: ignore[misc]
             self.wait()
 
     def _stop_taking(self) -> None:
-        connection = getattr(self.listener._poll_style_listener, "conn", None)
+        listener = self.listener._poll_style_listener
+        connection = getattr(listener, "conn", None)
         if connection is not None:
-            fanouts = [consumer for consumer in connection._consumers if consumer.type == "fanout"]
-            connection.reset()
-            for fanout in fanouts:
-                fanout.queue.delete()
+            # Only the polling thread may use the connection, and it sleeps until something arrives.
+            threading.Thread(target=self._wake, name="wake", daemon=True).start()
+            cancelled = threading.Event()
+            listener._message_operations_handler.do(lambda: _cancel_consumers(connection, cancelled))
+            cancelled.wait()
         self.stop()
+
+    def _wake(self) -> None:
+        context, arguments = self._envelope.seal_request({}, {})
+        oslo_messaging.get_rpc_client(self.transport, self._target).cast(context, "rpc_ping", **arguments)
 
     def _on_incoming(self, incoming: list[Any]) -> None:
         if is_prompt(incoming[0].message):
             self._prompt.submit(self._process_incoming, incoming)
         else:
             super()._on_incoming(incoming)
+
+
+def _cancel_consumers(connection: Any, cancelled: threading.Event) -> None:
+    try:
+        fanouts = [consumer for consumer in connection._consumers if consumer.type == "fanout"]
+        connection.reset()
+        for fanout in fanouts:
+            fanout.queue.delete()
+    finally:
+        cancelled.set()

@@ -6,7 +6,7 @@ from oslo_config import cfg
 RABBIT = "oslo_messaging_rabbit"
 
 
-def connect(conf: cfg.ConfigOpts) -> oslo_messaging.RPCTransport:
+def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     """A transport for ``transport_url``; the first message makes the connection, not this call.
 
     ``conf`` must be the global ``cfg.CONF``: oslo.messaging 18 drops every message with another one.
