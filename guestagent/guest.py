@@ -1,15 +1,16 @@
 """The guest as a plugin sees it: what the runtime hands to a manager when it constructs it."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from guestagent.contract.states import ServiceStatus
+from guestagent.operations import plan
 from guestagent.operations.instance import InstanceRecord
-from guestagent.operations.plan import Watcher
+from guestagent.operations.plan import Step
 from guestagent.system.processes import ProcessControl
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Guest:
     :ivar modules: the declared module drivers by type.
     :ivar report: sends a status to the conductor at once.
     :ivar description: what the loader found, for the capability document.
-    :ivar watch: is told of every step of a plan.
+    :ivar carry_out: does the steps of a plan; every change that has more than one step goes through it.
     """
 
     id: str
@@ -44,4 +45,4 @@ class Guest:
     modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
     report: Callable[[ServiceStatus], None] = lambda status: None
     description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    watch: Watcher | None = None
+    carry_out: Callable[[str, Sequence[Step]], None] = plan.carry_out

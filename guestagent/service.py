@@ -1,5 +1,6 @@
 """The agent as a service: the RPC server, the heartbeat, and an end in order."""
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from oslo_service import service, systemd
 from guestagent.contract.states import Phase
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
+from guestagent.operations import plan
 from guestagent.operations.instance import InstanceRecord, Wanted
 from guestagent.operations.plan import Watcher
 from guestagent.operations.queue import OperationQueue
@@ -62,7 +64,7 @@ class AgentService(service.Service):  # type: ignore[misc]
                 modules={name: driver() for name, driver in loaded.modules.items()},
                 report=self._conductor.heartbeat,
                 description=loaded.description,
-                watch=watch,
+                carry_out=functools.partial(plan.carry_out, watch=watch),
             )
         )
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)

@@ -17,7 +17,7 @@ from guestagent.contract.modules import ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.contract.users import User
 from guestagent.operations.instance import Wanted
-from guestagent.operations.plan import Step, carry_out
+from guestagent.operations.plan import Step
 from guestagent.system.processes import ProcessState, Service
 
 LOG = log.getLogger(__name__)
@@ -208,7 +208,7 @@ class ManagedServer(Configurable, abc.ABC):
         )
         self.guest.report(ServiceStatus.BUILDING)
         try:
-            carry_out(name, steps, self.guest.watch)
+            self.guest.carry_out(name, steps)
         except BaseException:
             record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
             self.guest.report(ServiceStatus.FAILED)
@@ -236,7 +236,7 @@ class ManagedServer(Configurable, abc.ABC):
         failures: list[GuestAgentError] = []
         for step in steps:
             try:
-                carry_out("populate", [step], self.guest.watch)
+                self.guest.carry_out("populate", [step])
             except GuestAgentError as error:
                 LOG.error("populate: %s failed: %s", step.name, error)
                 failures.append(error)

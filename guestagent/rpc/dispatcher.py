@@ -15,6 +15,7 @@ from guestagent.contract.errors import (
     InternalError,
     InvalidMessage,
     NotPrepared,
+    SystemFailure,
     UnknownCall,
     UnsupportedVersion,
 )
@@ -121,6 +122,9 @@ class Dispatcher:
             return self._methods[declared](context, **arguments)
         except GuestAgentError:
             raise
+        except OSError as error:
+            LOG.exception("%s (request %s) failed", declared.name, context.request_id)
+            raise SystemFailure(subject=f"'{declared.name}'", problem=error.strerror or type(error).__name__) from error
         except Exception as error:
             LOG.exception("%s (request %s) failed unexpectedly", declared.name, context.request_id)
             raise InternalError(

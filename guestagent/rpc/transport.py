@@ -3,7 +3,8 @@
 import oslo_messaging
 from oslo_config import cfg
 
-RABBIT = "oslo_messaging_rabbit"
+REPLY_PATIENCE = 5
+"""Seconds to look for a caller that has gone; oslo.messaging's 60 would keep one of few threads as long."""
 
 
 def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
@@ -11,11 +12,21 @@ def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
 
     ``conf`` must be the global ``cfg.CONF``: oslo.messaging 18 drops every message with another one.
     """
-    transport = oslo_messaging.get_rpc_transport(conf)
-    if RABBIT in conf:
-        # A broker's certificate without its name proves little; oslo.messaging leaves it to us.
-        conf.set_default("ssl_enforce_hostname_verification", True, group=RABBIT)
-    return transport
+    if oslo_messaging.TransportURL.parse(conf).transport == "rabbit":
+        _set_rabbit_defaults()
+    return oslo_messaging.get_rpc_transport(conf)
+
+
+def _set_rabbit_defaults() -> None:
+    # The driver reads some options when it is made, so they are set where they are declared.
+    from oslo_messaging._drivers import impl_rabbit
+
+    cfg.set_defaults(
+        impl_rabbit.rabbit_opts,
+        kombu_missing_consumer_retry_timeout=REPLY_PATIENCE,
+        # A broker's certificate without its name proves little.
+        ssl_enforce_hostname_verification=True,
+    )
 
 
 def guest_topic(guest_id: str) -> str:
