@@ -3,8 +3,14 @@
 import abc
 import dataclasses
 import enum
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+from guestagent.system.command import identity
+
+LOG_MODE = 0o640
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,3 +72,18 @@ class ProcessControl(abc.ABC):
     @abc.abstractmethod
     def pid(self, service: Service) -> int | None:
         """The main process's id while it is running."""
+
+
+def open_log(service: Service) -> BinaryIO:
+    """Open the service's log for appending, owned by the service's account when the agent is root.
+
+    :raises OSError: its directory is missing, or it is a link, which root must not follow out of a
+        directory that the service can write to.
+    :raises NotFound: there is no such account.
+    """
+    account = identity(service.user)
+    handle = os.open(service.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOG_MODE)
+    os.fchmod(handle, LOG_MODE)
+    if account:
+        os.fchown(handle, account["user"], account["group"])
+    return os.fdopen(handle, "ab", buffering=0)
