@@ -151,7 +151,7 @@ class EncryptedEnvelope(Envelope):
             raise refusal
         try:
             return json.loads(padded[:-padding])
-        except ValueError:
+        except (ValueError, RecursionError):
             raise refusal from None
 
 
