@@ -1,0 +1,69 @@
+"""The capability document: what this guest can do, computed from its manager's class."""
+
+from collections.abc import Iterable
+from importlib import metadata
+from typing import Any
+
+from guestagent import contract
+from guestagent.contract.call import VERSIONS, declared_by
+from guestagent.guest import Guest
+from guestagent.manager import PLUGIN_API, BaseDatastoreManager
+
+FORMAT = 1
+"""Grows when something leaves the document or changes its meaning, not when something is added."""
+
+
+def describe(manager: type[BaseDatastoreManager], guest: Guest) -> dict[str, Any]:
+    """The document, in types that JSON has.
+
+    - ``format``: :data:`FORMAT`; ``guest_id``
+    - ``runtime``: ``name``, ``version``, ``plugin_api``
+    - ``contract``: a list of ``{"namespace", "version"}``, the newest that the agent speaks
+    - ``datastore`` and ``strategies``: see :class:`guestagent.plugins.loader.Loaded`
+    - ``capabilities``: name to whether all calls that it requires are implemented
+    - ``calls``: a list of ``{"name", "namespaces", "capability", "since", "cast", "reads", "repeatable",
+      "supported", "summary"}`` in the contract's order
+    """
+    return {
+        "format": FORMAT,
+        "guest_id": guest.id,
+        "runtime": {
+            "name": "guestagent",
+            "version": metadata.version("guestagent"),
+            "plugin_api": _dotted(PLUGIN_API),
+        },
+        "contract": [{"namespace": namespace, "version": _dotted(newest)} for namespace, newest in VERSIONS.items()],
+        "datastore": {
+            "name": guest.datastore,
+            "class": f"{manager.__module__}:{manager.__qualname__}",
+            **guest.description.get("datastore", {}),
+        },
+        "strategies": guest.description.get("strategies", {}),
+        "capabilities": {
+            capability.__name__.lower(): _supports(manager, capability) for capability in contract.CAPABILITIES
+        },
+        "calls": [_call(declared, manager) for declared in contract.CALLS],
+    }
+
+
+def _supports(manager: type[BaseDatastoreManager], capability: type[contract.Capability]) -> bool:
+    required = [declared for declared in declared_by(capability) if declared.required]
+    return all(declared.supported_by(manager) for declared in required)
+
+
+def _call(declared: contract.Call, manager: type[BaseDatastoreManager]) -> dict[str, Any]:
+    return {
+        "name": declared.name,
+        "namespaces": list(declared.namespaces),
+        "capability": declared.capability,
+        "since": declared.since,
+        "cast": declared.cast,
+        "reads": declared.reads,
+        "repeatable": declared.repeatable,
+        "supported": declared.supported_by(manager),
+        "summary": declared.documentation.partition("\n")[0],
+    }
+
+
+def _dotted(version: Iterable[int]) -> str:
+    return ".".join(map(str, version))
