@@ -31,8 +31,10 @@ class Tls(Capability):
     def ssl_show(self, context: RequestContext) -> dict[str, Any]:
         """``{"status": "on"|"off"}`` and, when on, ``mode`` and ``certificate``.
 
-        ``certificate`` has ``subject``, ``issuer``, ``serial``, ``not_before``, ``not_after`` (ISO 8601, UTC)
-        and ``payload``, the PEM text.
+        ``certificate`` has ``cn`` (the subject's common name or null), ``expire_at`` (ISO 8601, UTC, without a zone),
+        ``san`` (a list such as ``["DNS:db.example.com", "IP Address:192.0.2.1"]``, or null) and ``payload``, the PEM
+        text. The keys are those of Trove's API, which removes ``payload`` unless it is asked for, and puts the mode
+        that it has recorded over ours.
         """
 
     @call(since="1.3", repeatable=True, required=True)

@@ -1,0 +1,304 @@
+"""TLS of the server: certificates that are checked before they are written, and the way back."""
+
+import abc
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
+from guestagent.contract.states import ServiceStatus
+from guestagent.contract.tls import CertificateContainer, TlsResult
+from guestagent.manager import BaseDatastoreManager
+from guestagent.system import files
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+BASIC = "basic"
+"""Clients may use TLS."""
+ENFORCED = "enforced"
+"""Clients must use TLS."""
+MTLS = "mtls"
+"""Clients must use TLS and show a certificate of the CA."""
+MODES = (BASIC, ENFORCED, MTLS)
+ON, OFF = "on", "off"
+
+
+class Setting(msgspec.Struct):
+    """A TLS setting as it can be put in force again.
+
+    :ivar mode: one of ``MODES``; none: no certificate of the control plane is in use.
+    :ivar files: the texts of the certificate files that exist, by their names. Holds a private key.
+    """
+
+    mode: str | None
+    files: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Setting(mode={self.mode!r})"
+
+
+@dataclasses.dataclass(frozen=True)
+class TlsFiles:
+    """The certificate files of a server in a directory of their own, mode 0600.
+
+    A crash between two of them leaves a pair that does not match; a rollback, or the same change
+    again, heals it.
+
+    :ivar directory: holds the files and nothing else.
+    :ivar owner: the account that reads them, also the name of its group; none: the agent's own.
+    """
+
+    directory: Path
+    owner: str | None = None
+
+    @property
+    def private_key(self) -> Path:
+        """The server's private key."""
+        return self.directory / "server-key.pem"
+
+    @property
+    def certificate(self) -> Path:
+        """The server's certificate."""
+        return self.directory / "server-cert.pem"
+
+    @property
+    def ca(self) -> Path:
+        """The certificates that clients' certificates are checked against; absent when none were given."""
+        return self.directory / "ca.pem"
+
+    def read(self) -> dict[str, str]:
+        """The texts of the files that exist, by name."""
+        texts = {}
+        for path in self._all():
+            with contextlib.suppress(FileNotFoundError):
+                texts[path.name] = path.read_text()
+        return texts
+
+    def replace(self, texts: dict[str, str]) -> None:
+        """Make the files what the texts say; one without a text is removed.
+
+        :raises SystemFailure: the disk refuses.
+        """
+        try:
+            files.ensure_directory(self.directory, mode=0o700, owner=self.owner, group=self.owner)
+            with contextlib.ExitStack() as stack:
+                # All of them are on disk before the first takes its name: a full disk leaves a pair that matches.
+                for path in self._all():
+                    if path.name in texts:
+                        replacing = files.replacing(path, mode=0o600, owner=self.owner, group=self.owner)
+                        stream = stack.enter_context(replacing)
+                        stream.write(texts[path.name].encode())
+                        stream.flush()
+                        os.fsync(stream.fileno())
+            for path in self._all():
+                if path.name not in texts:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SystemFailure(subject=f"Writing {self.directory}", problem=error.strerror) from error
+
+    def named(self, container: CertificateContainer) -> dict[str, str]:
+        """The texts of a container by the names of their files."""
+        texts = {self.private_key: container.private_key, self.certificate: container.certificate}
+        if container.ca.strip():
+            texts[self.ca] = container.ca
+        return {path.name: text for path, text in texts.items()}
+
+    def _all(self) -> tuple[Path, ...]:
+        return (self.private_key, self.certificate, self.ca)
+
+
+class ServerTls(BaseDatastoreManager, abc.ABC):
+    """Supports the capability *tls* for a server that reads certificates from files."""
+
+    @abc.abstractmethod
+    def tls_files(self) -> TlsFiles:
+        """The server's certificate files."""
+
+    @abc.abstractmethod
+    def enable_tls(self, mode: str) -> bool:
+        """Let the server use the files, which are in place, and ask of clients what the mode says.
+
+        Repeating it is safe. Where it raises, it has taken its own changes back; the caller puts the
+        previous files back.
+
+        :returns: whether that is in force only when the server has been restarted.
+        """
+
+    @abc.abstractmethod
+    def disable_tls(self) -> bool:
+        """Let the server not use the files any more; they are removed afterwards. See :meth:`enable_tls`.
+
+        :returns: whether that is in force only when the server has been restarted.
+        """
+
+    @abc.abstractmethod
+    def certificate_in_force(self) -> str | None:
+        """The certificate that the server shows to clients, as PEM; none: it does not speak TLS."""
+
+    def ssl_show(self, context: RequestContext) -> dict[str, Any]:
+        certificate = self.certificate_in_force()
+        if certificate is None:
+            return {"status": OFF}
+        shown: dict[str, Any] = {"status": ON}
+        if mode := self.guest.record.current.tls_mode:
+            shown["mode"] = mode
+        shown["certificate"] = {**certificate_details(certificate), "payload": certificate}
+        return shown
+
+    def ssl_action(
+        self,
+        context: RequestContext,
+        mode: str | None = None,
+        container: CertificateContainer | None = None,
+        enable: int | bool | None = None,
+        disable: int | bool | None = None,
+    ) -> TlsResult:
+        if bool(enable) == bool(disable):
+            raise InvalidValue(subject="The TLS request", problem="it must say either enable or disable")
+        wanted = self._checked(mode, container) if enable else Setting(None, {})
+        with self._kept_for_rollback(wanted):
+            return TlsResult(restart_required=self._put_in_force(wanted))
+
+    def ssl_rollback(self, context: RequestContext) -> TlsResult:
+        previous = self._previous()
+        if previous is None:
+            raise NotFound(subject="A previous TLS setting")
+        restart_required = self._put_in_force(previous)
+        self._previous_path.unlink()
+        return TlsResult(restart_required=restart_required, status=ON if previous.mode else OFF, mode=previous.mode)
+
+    @property
+    def _previous_path(self) -> Path:
+        return self.guest.state_dir / "tls-previous.json"
+
+    def _checked(self, mode: str | None, container: CertificateContainer | None) -> Setting:
+        if mode not in MODES:
+            raise InvalidValue(subject=f"TLS mode {mode!r}", problem=f"known modes are {', '.join(MODES)}")
+        if container is None:
+            raise InvalidValue(subject="The TLS request", problem="it holds no certificate")
+        check_certificates(container)
+        if mode == MTLS and not container.ca.strip():
+            problem = "the certificates come without a CA to check clients against"
+            raise InvalidValue(subject=f"TLS mode {mode!r}", problem=problem)
+        return Setting(mode, self.tls_files().named(container))
+
+    def _present(self) -> Setting:
+        return Setting(self.guest.record.current.tls_mode, self.tls_files().read())
+
+    def _previous(self) -> Setting | None:
+        try:
+            return msgspec.json.decode(self._previous_path.read_bytes(), type=Setting)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError:
+            problem = "it is damaged; enable or disable TLS instead"
+            raise SystemFailure(subject=f"Reading {self._previous_path}", problem=problem) from None
+
+    @contextlib.contextmanager
+    def _kept_for_rollback(self, wanted: Setting) -> Iterator[None]:
+        """Keep the present setting for a rollback, unless the block raises or asks for what is in force."""
+        present = self._present()
+        if present == wanted:
+            yield  # a request that came twice must not make the rollback forget where to go
+            return
+        older = self._previous_path.read_bytes() if self._previous_path.exists() else None
+        self._keep(msgspec.json.encode(present))
+        try:
+            yield
+        except BaseException:
+            self._keep(older)
+            raise
+
+    def _keep(self, setting: bytes | None) -> None:
+        if setting is None:
+            self._previous_path.unlink(missing_ok=True)
+            return
+        try:
+            files.write(self._previous_path, setting, mode=0o600)
+        except OSError as error:
+            raise SystemFailure(subject=f"Writing {self._previous_path}", problem=error.strerror) from error
+
+    def _put_in_force(self, setting: Setting) -> bool:
+        before = self.tls_files().read()
+        try:
+            if setting.mode is None:
+                restart_required = self.disable_tls()
+                self.tls_files().replace({})
+            else:
+                self.tls_files().replace(setting.files)
+                restart_required = self.enable_tls(setting.mode)
+        except BaseException:
+            self.tls_files().replace(before)
+            raise
+        self.guest.record.change(tls_mode=setting.mode)
+        if restart_required:
+            self.guest.report(ServiceStatus.RESTART_REQUIRED)
+        return restart_required
+
+
+def check_certificates(container: CertificateContainer) -> None:
+    """See that a server can use what the container holds.
+
+    :raises InvalidValue: something is not PEM, or the private key is not the certificate's.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_pem_private_key(container.private_key.encode(), password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidValue(subject="The private key", problem="it is not an unencrypted key in PEM form") from None
+    certificate = _certificates("The certificate", container.certificate)[0]
+    try:
+        belongs_together = certificate.public_key() == key
+    except (ValueError, UnsupportedAlgorithm):
+        belongs_together = False
+    if not belongs_together:
+        raise InvalidValue(subject="The certificate", problem="the private key belongs to another one")
+    if container.ca.strip():
+        _certificates("The CA", container.ca)
+
+
+def certificate_details(certificate: str) -> dict[str, Any]:
+    """What Trove's API shows of a certificate.
+
+    :returns: ``cn``, the subject's common name or none; ``expire_at``, ISO 8601 in UTC with
+        microseconds and without a zone; ``san``, the alternative names as OpenSSL writes them
+        (``DNS:db.example.com``, ``IP Address:192.0.2.1``), none when there are none.
+    """
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    first = _certificates("The certificate in force", certificate)[0]
+    names = first.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    kinds: dict[type[x509.GeneralName], str] = {
+        x509.DNSName: "DNS",
+        x509.IPAddress: "IP Address",
+        x509.RFC822Name: "email",
+        x509.UniformResourceIdentifier: "URI",
+    }
+    try:
+        alternatives = list(first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        alternatives = []
+    return {
+        "cn": names[0].value if names else None,
+        "expire_at": first.not_valid_after_utc.replace(tzinfo=None).isoformat(timespec="microseconds"),
+        "san": [f"{kinds[type(name)]}:{name.value}" for name in alternatives if type(name) in kinds] or None,
+    }
+
+
+def _certificates(subject: str, text: str) -> list["x509.Certificate"]:
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise InvalidValue(subject=subject, problem="it is not a certificate in PEM form") from None
