@@ -2,7 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from guestagent.contract.errors import one_line
+
+LONGEST_ID: Final = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +23,7 @@ class RequestContext:
     @property
     def request_id(self) -> str:
         """The id that the control plane's log has for this request, or ``-``."""
-        return str(self.values.get("request_id") or "-")
+        return one_line(str(self.values.get("request_id") or "-"), LONGEST_ID)
 
     @property
     def is_admin(self) -> bool:

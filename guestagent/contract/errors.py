@@ -7,7 +7,10 @@ rebuilds exceptions from, the client shows a person the sentence alone, without 
 A sentence never holds a secret, and never the value of an argument that could be one.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+LONGEST: Final = 1000
+"""Characters of the longest sentence; what a stranger can put into one would fill the log otherwise."""
 
 
 class GuestAgentError(Exception):
@@ -20,8 +23,16 @@ class GuestAgentError(Exception):
     sentence: ClassVar[str] = "The guest agent could not do what was asked."
 
     def __init__(self, **facts: object) -> None:
-        super().__init__(self.sentence.format(**facts))
+        super().__init__(one_line(self.sentence.format(**facts), LONGEST))
         self.facts = facts
+
+
+def one_line(text: str, longest: int) -> str:
+    """The text as one printable line that can forge no other, cut to so many characters."""
+    line = " ".join(text[: longest + 1].split())
+    if len(line) > longest:
+        line = f"{line[: longest - 1]}…"
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 class NotSupported(GuestAgentError):

@@ -63,21 +63,22 @@ class Dispatcher:
             return self._answer(incoming.message, incoming.ctxt, waits=incoming.msg_id is not None)
         except GuestAgentError as error:
             refused = error
-        LOG.warning("%s refused or failed: %s", incoming.message.get("method"), refused)
+        LOG.warning("%.64r refused or failed: %s", incoming.message.get("method"), refused)
         refused.__cause__ = refused.__context__ = None
         answer = oslo_messaging.ExpectedException()
         answer.exc_info = (type(refused), refused, None)
         raise answer
 
     def _answer(self, message: dict[str, Any], sealed_context: dict[str, Any], waits: bool) -> Any:
-        name, sealed_arguments = message.get("method"), message.get("args", {})
-        if not isinstance(name, str) or not isinstance(sealed_arguments, dict):
-            raise InvalidMessage(problem="it names no method, or its arguments are no mapping")
-        declared = _find(name, message.get("namespace") or TROVE, message.get("version") or "1.0")
+        name, namespace = message.get("method"), message.get("namespace") or TROVE
+        sealed_arguments = message.get("args", {})
+        if not (isinstance(name, str) and isinstance(namespace, str) and isinstance(sealed_arguments, dict)):
+            raise InvalidMessage(problem="its method or namespace is no name, or its arguments are no mapping")
+        declared = _find(name, namespace, message.get("version") or "1.0")
         values, plain = self._envelope.open_request(sealed_context, sealed_arguments)
         context = RequestContext(values)
         if waits:
-            return self._envelope.seal_result(msgspec.to_builtins(self._call(declared, context, plain)))
+            return self._envelope.seal_result(self._call(declared, context, plain))
         self._cast(declared, context, plain)
         return None
 
@@ -119,7 +120,7 @@ class Dispatcher:
     def _perform(self, declared: Call, context: RequestContext, arguments: dict[str, Any]) -> Any:
         self._check_phase(declared)
         try:
-            return self._methods[declared](context, **arguments)
+            return msgspec.to_builtins(self._methods[declared](context, **arguments), str_keys=True)
         except GuestAgentError:
             raise
         except OSError as error:
