@@ -62,4 +62,20 @@ OPTIONS: list[cfg.Opt] = [
         mutable=True,
         help="Seconds until a stopping server must be gone; then the stop is reported as failed.",
     ),
+    cfg.StrOpt(
+        "volume_filesystem",
+        default="ext4",
+        choices=["ext4", "xfs"],
+        help="The file system that an empty data volume gets; one that holds anything is never formatted.",
+    ),
+    cfg.StrOpt(
+        "volume_mount_options", default="noatime,nodev,nosuid", help="How data volumes are mounted; see mount(8)."
+    ),
+    cfg.IntOpt(
+        "volume_wait",
+        default=30,
+        min=0,
+        mutable=True,
+        help="Seconds that a data volume's device is waited for when it is not there yet.",
+    ),
 ]

@@ -4,17 +4,18 @@ import os
 import pwd
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from guestagent.contract.errors import NotFound, SystemFailure
 from guestagent.system import command
+from tests.support.poll import eventually
 
 SECRET = "S3cr3t-pass"
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch accounts")
-as_other = pytest.mark.skipif(os.geteuid() == 0, reason="root can switch accounts")
 
 
 def python(code: str) -> list[str]:
@@ -99,7 +100,7 @@ def test_a_program_that_is_not_there_is_a_failure() -> None:
         command.run(["no-such-program"], timeout=10)
 
 
-def test_a_time_out_kills_the_command_and_what_it_started(tmp_path: Path, until) -> None:  # type: ignore[no-untyped-def]
+def test_a_time_out_kills_the_command_and_what_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     code = (
         "import os, subprocess, sys, pathlib\n"
@@ -112,7 +113,7 @@ def test_a_time_out_kills_the_command_and_what_it_started(tmp_path: Path, until)
         command.run(python(code), timeout=1)
     assert time.monotonic() - began < 5
     for pid in pids.read_text().split():
-        until(lambda pid=pid: not is_there(int(pid)))
+        eventually(lambda pid=pid: not is_there(int(pid)))
 
 
 def is_there(pid: int) -> bool:
@@ -143,7 +144,16 @@ def test_root_gives_up_its_account_and_its_groups() -> None:
     assert facts["Groups"].split() == [str(gid)]
 
 
-@as_other
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.usefixtures("unprivileged")
 def test_another_account_needs_root() -> None:
     with pytest.raises(SystemFailure, match="does not run as root"):
         command.run(["true"], timeout=10, user="root")

@@ -3,14 +3,16 @@
 import dataclasses
 import json
 import os
+import pwd
 import resource
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,7 @@ from guestagent.contract.errors import NotFound, SystemFailure
 from guestagent.system import procfs
 from guestagent.system.plain import PlainControl
 from guestagent.system.processes import ProcessState, Service
-
-Until = Callable[[Callable[[], bool]], None]
+from tests.support.poll import eventually
 
 
 @pytest.fixture
@@ -87,12 +88,12 @@ def test_the_process_is_detached_from_the_agent(control: PlainControl, service: 
 
 
 def test_the_environment_of_the_agent_stays_with_it(
-    control: PlainControl, service: Service, monkeypatch: pytest.MonkeyPatch, until: Until
+    control: PlainControl, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", "S3cr3t")
     control.start(service)
     pid = pid_of(control, service)
-    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     assert b"S3cr3t" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
@@ -101,16 +102,9 @@ def test_output_is_appended_to_the_log(control: PlainControl, service: Service) 
     service.log.chmod(0o666)
     talker = program(service, "import sys; print('out', flush=True); print('err', file=sys.stderr)")
     control.start(talker)
-    procfs_wait(control, talker)
+    eventually(lambda: control.state(talker) is not ProcessState.RUNNING)
     assert service.log.read_text() == "from before\nout\nerr\n"
     assert stat.S_IMODE(service.log.stat().st_mode) == 0o640
-
-
-def procfs_wait(control: PlainControl, service: Service) -> None:
-    deadline = time.monotonic() + 10
-    while control.state(service) is ProcessState.RUNNING:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_log_that_is_a_link_is_refused(control: PlainControl, service: Service, tmp_path: Path) -> None:
@@ -123,30 +117,28 @@ def test_a_log_that_is_a_link_is_refused(control: PlainControl, service: Service
     assert control.state(service) is ProcessState.STOPPED
 
 
-def test_limits_are_those_of_the_service(control: PlainControl, service: Service, until: Until) -> None:
+def test_limits_are_those_of_the_service(control: PlainControl, service: Service) -> None:
     control.start(dataclasses.replace(service, open_files=123))
     pid = pid_of(control, service)
-    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (123, 123)
     assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
 
 
-def test_core_dumps_are_allowed_when_the_service_says_so(control: PlainControl, service: Service, until: Until) -> None:
+def test_core_dumps_are_allowed_when_the_service_says_so(control: PlainControl, service: Service) -> None:
     control.start(dataclasses.replace(service, core_dumps=True))
     pid = pid_of(control, service)
-    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     assert resource.prlimit(pid, resource.RLIMIT_CORE) == (hard, hard)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_an_end_that_nobody_asked_for_is_a_crash(
-    control: PlainControl, service: Service, until: Until, end: signal.Signals
-) -> None:
+def test_an_end_that_nobody_asked_for_is_a_crash(control: PlainControl, service: Service, end: signal.Signals) -> None:
     control.start(service)
     pid = pid_of(control, service)
     os.kill(pid, end)
-    until(lambda: control.state(service) is not ProcessState.RUNNING)
+    eventually(lambda: control.state(service) is not ProcessState.RUNNING)
     assert control.state(service) is ProcessState.CRASHED
     assert control.pid(service) is None
     assert not Path(f"/proc/{pid}").exists(), "a child of the agent stayed a zombie"
@@ -154,23 +146,21 @@ def test_an_end_that_nobody_asked_for_is_a_crash(
     assert control.state(service) is ProcessState.RUNNING
 
 
-def test_a_program_that_ends_at_once_is_a_crash(control: PlainControl, service: Service, until: Until) -> None:
+def test_a_program_that_ends_at_once_is_a_crash(control: PlainControl, service: Service) -> None:
     failing = dataclasses.replace(service, argv=["/usr/bin/false"])
     control.start(failing)
-    until(lambda: control.state(failing) is ProcessState.CRASHED)
+    eventually(lambda: control.state(failing) is ProcessState.CRASHED)
 
 
-def test_a_stop_after_a_crash_forgets_it(control: PlainControl, service: Service, until: Until) -> None:
+def test_a_stop_after_a_crash_forgets_it(control: PlainControl, service: Service) -> None:
     control.start(service)
     os.kill(pid_of(control, service), signal.SIGKILL)
-    until(lambda: control.state(service) is ProcessState.CRASHED)
+    eventually(lambda: control.state(service) is ProcessState.CRASHED)
     control.stop(service, 10)
     assert control.state(service) is ProcessState.STOPPED
 
 
-def test_an_agent_that_starts_again_finds_the_process(
-    control: PlainControl, service: Service, tmp_path: Path, until: Until
-) -> None:
+def test_an_agent_that_starts_again_finds_the_process(control: PlainControl, service: Service, tmp_path: Path) -> None:
     control.start(service)
     later = PlainControl(tmp_path / "run")
     assert later.state(service) is ProcessState.RUNNING
@@ -190,7 +180,7 @@ def test_the_process_survives_the_end_of_the_agent(service: Service, tmp_path: P
     assert procfs.look_up(pid) is None or procfs.look_up(pid).ended  # type: ignore[union-attr]
 
 
-def test_a_start_that_the_agent_did_not_live_to_record_is_found(service: Service, tmp_path: Path, until: Until) -> None:
+def test_a_start_that_the_agent_did_not_live_to_record_is_found(service: Service, tmp_path: Path) -> None:
     start_from_another_agent(
         service,
         tmp_path,
@@ -199,7 +189,7 @@ def test_a_start_that_the_agent_did_not_live_to_record_is_found(service: Service
     )
     assert json.loads((tmp_path / "run" / "database.json").read_bytes())["process"] is None
     control = PlainControl(tmp_path / "run")
-    until(lambda: control.state(service) is ProcessState.RUNNING)
+    eventually(lambda: control.state(service) is ProcessState.RUNNING)
     control.start(service)
     control.stop(service, 10)
     assert control.state(service) is ProcessState.STOPPED
@@ -258,7 +248,7 @@ def test_a_damaged_record_is_told_and_nothing_is_started(
         control.start(service)
 
 
-def test_the_stop_signal_is_the_services_own(control: PlainControl, service: Service, until: Until) -> None:
+def test_the_stop_signal_is_the_services_own(control: PlainControl, service: Service) -> None:
     polite = program(
         dataclasses.replace(service, stop_signal=signal.SIGINT),
         """
@@ -269,7 +259,7 @@ def test_the_stop_signal_is_the_services_own(control: PlainControl, service: Ser
         """,
     )
     control.start(polite)
-    until(lambda: "ready" in service.log.read_text())
+    eventually(lambda: "ready" in service.log.read_text())
     control.stop(polite, 10)
     assert service.log.read_text() == "ready\ninterrupted\n"
 
@@ -282,34 +272,30 @@ STUBBORN = """
 """
 
 
-def test_a_process_that_does_not_end_is_reported_and_not_killed(
-    control: PlainControl, service: Service, until: Until
-) -> None:
+def test_a_process_that_does_not_end_is_reported_and_not_killed(control: PlainControl, service: Service) -> None:
     stubborn = program(service, STUBBORN)
     control.start(stubborn)
-    until(lambda: "ready" in service.log.read_text())
+    eventually(lambda: "ready" in service.log.read_text())
     with pytest.raises(SystemFailure, match="not killed"):
         control.stop(stubborn, 0.2)
     assert control.state(stubborn) is ProcessState.RUNNING
     with pytest.raises(SystemFailure, match="asked to stop"):
         control.start(stubborn)
     os.kill(pid_of(control, stubborn), signal.SIGKILL)
-    until(lambda: control.state(stubborn) is ProcessState.STOPPED)
+    eventually(lambda: control.state(stubborn) is ProcessState.STOPPED)
 
 
-def test_waiting_for_the_end_costs_no_processor_time(control: PlainControl, service: Service, until: Until) -> None:
+def test_waiting_for_the_end_costs_no_processor_time(control: PlainControl, service: Service) -> None:
     stubborn = program(service, STUBBORN)
     control.start(stubborn)
-    until(lambda: "ready" in service.log.read_text())
+    eventually(lambda: "ready" in service.log.read_text())
     before = time.process_time()
     with pytest.raises(SystemFailure):
         control.stop(stubborn, 1)
     assert time.process_time() - before < 0.2
 
 
-def test_a_stop_waits_for_the_children_too(
-    control: PlainControl, service: Service, tmp_path: Path, until: Until
-) -> None:
+def test_a_stop_waits_for_the_children_too(control: PlainControl, service: Service, tmp_path: Path) -> None:
     mark = tmp_path / "child has ended"
     child = f"""
 import pathlib, signal, time
@@ -323,21 +309,21 @@ pathlib.Path({str(mark)!r}).touch()
         f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(600)",
     )
     control.start(parent)
-    until(lambda: "ready" in service.log.read_text())
+    eventually(lambda: "ready" in service.log.read_text())
     control.stop(parent, 10)
     assert mark.exists()
 
 
-def test_a_stop_ends_what_a_crash_left_behind(control: PlainControl, service: Service, until: Until) -> None:
+def test_a_stop_ends_what_a_crash_left_behind(control: PlainControl, service: Service) -> None:
     parent = program(
         service,
         "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)",
     )
     control.start(parent)
-    until(lambda: service.log.read_text().endswith("\n"))
+    eventually(lambda: service.log.read_text().endswith("\n"))
     orphan = int(service.log.read_text())
     os.kill(pid_of(control, parent), signal.SIGKILL)
-    until(lambda: control.state(parent) is ProcessState.CRASHED)
+    eventually(lambda: control.state(parent) is ProcessState.CRASHED)
     assert procfs.look_up(orphan) is not None
     control.stop(parent, 10)
     left = procfs.look_up(orphan)
@@ -357,9 +343,32 @@ def test_an_account_that_is_not_there_is_told(control: PlainControl, service: Se
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch accounts")
-def test_root_starts_it_as_the_services_account(control: PlainControl, service: Service, until: Until) -> None:
+def test_root_starts_it_as_the_services_account(control: PlainControl, service: Service) -> None:
     control.start(dataclasses.replace(service, user="nobody"))
     pid = pid_of(control, service)
     assert Path(f"/proc/{pid}").stat().st_uid == service.log.stat().st_uid != 0
     groups = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Groups:")]
     assert "0" not in groups[0].split()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever is not root has tested it all the time")
+def test_an_agent_that_is_not_root_can_do_all_this() -> None:
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        child = os.fork()
+        if child == 0:
+            os.setgroups([])
+            os.setresgid(nobody.pw_gid, nobody.pw_gid, nobody.pw_gid)
+            os.setresuid(nobody.pw_uid, nobody.pw_uid, nobody.pw_uid)
+            service = Service("database", ["/usr/bin/sleep", "600"], directory / "log", open_files=1 << 30)
+            control = PlainControl(directory / "run")
+            try:
+                control.start(service)
+                started = control.state(service) is ProcessState.RUNNING
+                control.stop(service, 10)
+                os._exit(0 if started and control.state(service) is ProcessState.STOPPED else 1)
+            finally:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0

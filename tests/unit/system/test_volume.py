@@ -1,0 +1,59 @@
+"""Volumes, as far as no block device is needed."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from guestagent.contract.errors import InvalidValue, NotFound
+from guestagent.system import volume
+
+
+def test_the_space_of_a_path_is_that_of_its_file_system(tmp_path: Path) -> None:
+    space = volume.space(tmp_path)
+    assert space.total_blocks * space.block_size > 0
+    assert 0 <= space.available_blocks <= space.free_blocks <= space.total_blocks
+
+
+def test_the_space_of_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        volume.space(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("path", ["", "vdb", "--help", "/dev/vdb\0"])
+def test_a_device_needs_an_absolute_path(path: str) -> None:
+    with pytest.raises(InvalidValue, match="absolute"):
+        volume.BlockDevice(path)
+
+
+def test_a_device_that_does_not_appear_is_named_after_the_time() -> None:
+    device = volume.BlockDevice("/dev/no-such-device", wait=0.3)
+    began = time.monotonic()
+    with pytest.raises(NotFound, match="/dev/no-such-device"):
+        device.mount(Path("/nonexistent"))
+    assert 0.3 <= time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo])
+def test_what_is_no_block_device_is_never_formatted(tmp_path: Path, make) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "thing"
+    make(path)
+    device = volume.BlockDevice(str(path), wait=0)
+    with pytest.raises(InvalidValue, match="no block device"):
+        device.format_if_empty()
+
+
+def test_unmounting_a_device_that_is_gone_and_not_mounted_is_nothing(tmp_path: Path) -> None:
+    volume.BlockDevice("/dev/no-such-device", wait=0).unmount(tmp_path)
+
+
+def test_a_mount_point_must_be_absolute() -> None:
+    with pytest.raises(InvalidValue, match="absolute"):
+        volume.BlockDevice("/dev/no-such-device", wait=0).unmount(Path("data"))
+
+
+def test_the_table_of_mounts_knows_the_root() -> None:
+    root = [mount for mount in volume.mounts() if mount.point == Path("/")]
+    assert root
+    assert root[-1].device == Path("/").stat().st_dev
