@@ -119,8 +119,9 @@ class Conductor:
             try:
                 context, arguments = self._envelope.seal_report(report.context, report.arguments)
                 self._client.cast(context, report.method, **arguments)
-            except oslo_messaging.MessagingException as error:
-                LOG.error("The conductor did not get '%s': %s", report.method, error)
+            except Exception:
+                # Whatever is wrong with this one, the next must be sent: it may be a heartbeat.
+                LOG.exception("The conductor did not get '%s'", report.method)
             finally:
                 with self._changed:
                     self._sending = False
