@@ -63,3 +63,6 @@ class Heartbeat:
             self._manager.ensure_running()
         except GuestAgentError as error:
             LOG.error("The server should run, and could not be started: %s", error)
+        except Exception:
+            # Nobody waits for the result, so it is heard of here or nowhere.
+            LOG.exception("The server should run, and starting it failed unexpectedly")
