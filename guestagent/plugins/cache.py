@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 VARIABLE = "XDG_CACHE_HOME"
+FALLBACK = Path("/var/cache/guestagent")
+"""For callers that have read no option yet, which is as late as :func:`use` may come."""
 
 
 def use(directory: Path) -> None:
@@ -27,4 +29,5 @@ def _has_home() -> bool:
         home = Path.home()
     except RuntimeError:
         return False
-    return home.is_absolute() and home.is_dir() and os.access(home, os.W_OK | os.X_OK)
+    # An empty HOME, and that of some service accounts, is the root directory: no place for a cache.
+    return home.is_absolute() and home != Path("/") and home.is_dir() and os.access(home, os.W_OK | os.X_OK)
