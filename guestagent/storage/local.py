@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
@@ -12,7 +13,10 @@ CHUNK = 1 << 20
 
 
 class LocalStorage(BaseStorage):
-    """Containers are directories below ``[agent] storage_dir``; files have mode 0600."""
+    """Containers are directories below ``[agent] storage_dir``; files have mode 0600.
+
+    A directory cannot have an object's name: where ``a/b`` is kept, ``a`` cannot be, and the other way round.
+    """
 
     def put(self, context: RequestContext, container: str, name: str, chunks: Iterable[bytes]) -> int:
         path = self._path(container, name)
@@ -24,18 +28,17 @@ class LocalStorage(BaseStorage):
                 for chunk in chunks:
                     size += stream.write(chunk)
         except OSError as error:
-            subject = f"Writing {container}/{name} to the local store"
-            raise StorageError(subject=subject, problem=error.strerror) from error
+            raise _failed(f"Writing {container}/{name} to", error) from error
         return size
 
     def get(self, context: RequestContext, container: str, name: str) -> Iterator[bytes]:
+        path = self._path(container, name)
         try:
-            stream = self._path(container, name).open("rb")
-        except (FileNotFoundError, IsADirectoryError):
+            return _chunks(path.open("rb"))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound(subject=f"Object {container}/{name}") from None
-        with stream:
-            while chunk := stream.read(CHUNK):
-                yield chunk
+        except OSError as error:
+            raise _failed(f"Reading {container}/{name} from", error) from error
 
     def list(self, context: RequestContext, container: str, prefix: str = "") -> list[str]:
         root = self._path(container)
@@ -43,14 +46,41 @@ class LocalStorage(BaseStorage):
         return sorted(name for name in names if name.startswith(prefix))
 
     def delete(self, context: RequestContext, container: str, name: str) -> None:
-        self._path(container, name).unlink(missing_ok=True)
+        path = self._path(container, name)
+        try:
+            path.unlink()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return  # no object has this name
+        except OSError as error:
+            raise _failed(f"Deleting {container}/{name} from", error) from error
 
     def _root(self) -> Path:
         return Path(self.conf.agent.storage_dir)
 
-    def _path(self, *names: str) -> Path:
-        for name in names:
-            parts = PurePosixPath(name).parts
-            if not parts or name.startswith(("/", files.UNFINISHED)) or ".." in parts or "\0" in name:
-                raise InvalidValue(subject=f"The object name {name!r}", problem="it would leave its container")
+    def _path(self, container: str, name: str | None = None) -> Path:
+        if not container or "/" in container or container in (".", "..") or container.startswith(files.UNFINISHED):
+            raise InvalidValue(subject=f"The container name {container!r}", problem="it must name one directory")
+        names = [container] if name is None else [container, name]
+        for text in names:
+            _check(text)
         return self._root().joinpath(*names)
+
+
+def _check(name: str) -> None:
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in name:
+        raise InvalidValue(subject=f"The object name {name!r}", problem="it would leave its container")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(subject=f"The object name {name!r}", problem="it cannot be written as UTF-8") from None
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+def _failed(what: str, error: OSError) -> StorageError:
+    return StorageError(subject=f"{what} the local store", problem=error.strerror or error)

@@ -1,0 +1,1 @@
+"""Module drivers that the runtime has built in."""

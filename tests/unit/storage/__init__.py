@@ -1,0 +1,1 @@
+"""Storage strategies that the runtime has built in."""
