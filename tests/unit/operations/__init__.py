@@ -1,0 +1,1 @@
+"""The queue of operations, plans, and the record of the instance."""

@@ -1,0 +1,213 @@
+"""One operation at a time, in order; what waits too long is never started."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from guestagent.contract.errors import Busy, Leaving, NotFound
+from guestagent.operations.queue import Operation, OperationQueue
+
+PATIENCE = 10
+
+
+class Gate:
+    """Work that has begun and ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.open = threading.Event()
+
+    def work(self) -> str:
+        self.begun.set()
+        assert self.open.wait(PATIENCE), "the test never opened the gate"
+        return "through"
+
+
+def operation(work: Callable[[], Any], name: str = "work", request_id: str = "req-1") -> Operation:
+    return Operation(name, request_id, work)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.open.set()
+
+
+@pytest.fixture
+def busy_wait() -> list[float]:
+    """The seconds that a caller waits for its turn, as an option that can change."""
+    return [PATIENCE]
+
+
+@pytest.fixture
+def operations(busy_wait: list[float], gate: Gate) -> Iterator[OperationQueue]:
+    made = OperationQueue(lambda: busy_wait[0])
+    yield made
+    gate.open.set()
+    made.drain()
+
+
+def test_a_caller_gets_what_the_work_returned(operations: OperationQueue) -> None:
+    assert operations.run(operation(lambda: 42)) == 42
+
+
+def test_a_caller_gets_what_the_work_raised(operations: OperationQueue) -> None:
+    def fail() -> None:
+        raise NotFound(subject="It")
+
+    with pytest.raises(NotFound):
+        operations.run(operation(fail))
+    assert operations.run(operation(lambda: "still working")) == "still working"
+
+
+def test_operations_run_one_at_a_time_in_the_order_in_which_they_came(operations: OperationQueue, gate: Gate) -> None:
+    done: list[int] = []
+    threads: set[int] = set()
+
+    def note(number: int) -> None:
+        done.append(number)
+        threads.add(threading.get_ident())
+
+    operations.enqueue(operation(gate.work))
+    futures = [operations.enqueue(operation(lambda number=number: note(number))) for number in range(50)]
+    assert gate.begun.wait(PATIENCE)
+    assert done == []
+    gate.open.set()
+    for future in futures:
+        future.result(PATIENCE)
+    assert done == list(range(50))
+    assert len(threads) == 1
+
+
+def test_a_failure_does_not_stop_what_comes_after(operations: OperationQueue) -> None:
+    def fail() -> None:
+        raise OSError("disk")
+
+    first = operations.enqueue(operation(fail))
+    assert operations.run(operation(lambda: "next")) == "next"
+    assert isinstance(first.exception(PATIENCE), OSError)
+
+
+def test_what_is_running_can_be_seen(operations: OperationQueue, gate: Gate) -> None:
+    assert operations.current is None
+    future = operations.enqueue(operation(gate.work, "create_backup", "req-7"))
+    assert gate.begun.wait(PATIENCE)
+    running = operations.current
+    assert running is not None
+    assert (running.name, running.request_id) == ("create_backup", "req-7")
+    gate.open.set()
+    future.result(PATIENCE)
+    assert operations.current is None
+
+
+def test_a_caller_whose_turn_does_not_come_hears_who_has_the_guest(
+    operations: OperationQueue, gate: Gate, busy_wait: list[float]
+) -> None:
+    started: list[str] = []
+    operations.enqueue(operation(gate.work, "create_backup", "req-7"))
+    assert gate.begun.wait(PATIENCE)
+    busy_wait[0] = 0.05
+    with pytest.raises(Busy) as refused:
+        operations.run(operation(lambda: started.append("restart"), "restart", "req-8"))
+    assert "'create_backup' (request req-7" in str(refused.value)
+    assert "'restart' was not started" in str(refused.value)
+    gate.open.set()
+    busy_wait[0] = PATIENCE
+    operations.run(operation(lambda: None))
+    assert started == [], "what was refused as busy must never run"
+
+
+def test_a_caller_waits_for_its_turn_and_not_only_for_an_idle_guest(operations: OperationQueue, gate: Gate) -> None:
+    operations.enqueue(operation(gate.work))
+    assert gate.begun.wait(PATIENCE)
+    with ThreadPoolExecutor(1) as callers:
+        waiting = callers.submit(operations.run, operation(lambda: "my turn"))
+        gate.open.set()
+        assert waiting.result(PATIENCE) == "my turn"
+
+
+def test_work_that_has_begun_is_never_called_busy(busy_wait: list[float], operations: OperationQueue) -> None:
+    never = threading.Event()
+    busy_wait[0] = 0.5
+    assert operations.run(operation(lambda: never.wait(0.8))) is False
+
+
+def test_busy_and_done_are_the_only_ends_however_close_they_come(
+    operations: OperationQueue, busy_wait: list[float]
+) -> None:
+    # Callers whose patience ends about when their turn comes: each is either refused and not done, or done once.
+    busy_wait[0] = 0.002
+    pause = threading.Event()
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        pause.wait(0.002)
+        done.append(number)
+        return number
+
+    def ask(number: int) -> int | None:
+        try:
+            return operations.run(operation(lambda: work(number)))  # type: ignore[no-any-return]
+        except Busy:
+            return None
+
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(ask, range(400)))
+    operations.drain()
+    answered = [number for number in answers if number is not None]
+    assert sorted(done) == sorted(answered)
+    assert answered, "some must have had their turn"
+    assert len(answered) < len(answers), "some must have been refused"
+
+
+def test_draining_does_everything_that_was_accepted_and_takes_nothing_new(
+    operations: OperationQueue, gate: Gate
+) -> None:
+    done: list[int] = []
+    operations.enqueue(operation(gate.work))
+    for number in range(5):
+        operations.enqueue(operation(lambda number=number: done.append(number)))
+    with ThreadPoolExecutor(1) as helpers:
+        draining = helpers.submit(operations.drain)
+        assert gate.begun.wait(PATIENCE)
+        # The door closes at some moment after the drain began; from then on it stays closed.
+        accepted = 0
+        with pytest.raises(Leaving, match="'late' was not started"):
+            while True:
+                operations.enqueue(operation(lambda: done.append(-1), "late"))
+                accepted += 1
+        gate.open.set()
+        draining.result(PATIENCE)
+    assert done == [*range(5), *[-1] * accepted]
+    with pytest.raises(Leaving):
+        operations.run(operation(lambda: None))
+
+
+def test_a_caller_that_waits_while_the_agent_leaves_still_gets_its_answer(
+    operations: OperationQueue, gate: Gate
+) -> None:
+    operations.enqueue(operation(gate.work))
+    assert gate.begun.wait(PATIENCE)
+    with ThreadPoolExecutor(2) as helpers:
+        accepted = threading.Event()
+
+        def ask() -> Any:
+            future = operations.enqueue(operation(lambda: "answer"))
+            accepted.set()
+            return future.result(PATIENCE)
+
+        waiting = helpers.submit(ask)
+        assert accepted.wait(PATIENCE)
+        draining = helpers.submit(operations.drain)
+        gate.open.set()
+        assert waiting.result(PATIENCE) == "answer"
+        draining.result(PATIENCE)
+
+
+def test_draining_twice_and_draining_an_idle_queue_return_at_once(operations: OperationQueue) -> None:
+    operations.drain()
+    operations.drain()
