@@ -147,7 +147,7 @@ def test_deeply_nested_values_are_passed_on() -> None:
 def test_the_bound_arguments_fit_the_method(declaration: Call) -> None:
     with pytest.raises(InvalidArguments):
         declaration.bind({"no such argument": 1})
-    accepted = {field: None for field in declaration.arguments.__struct_fields__}
+    accepted = dict.fromkeys(declaration.arguments.__struct_fields__)
     manager = BaseDatastoreManager.__new__(BaseDatastoreManager)
     with pytest.raises(NotSupported):
         declaration.refusal(manager, RequestContext(), **accepted)

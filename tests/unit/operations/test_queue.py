@@ -1,5 +1,6 @@
 """One operation at a time, in order; what waits too long is never started."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,14 +176,17 @@ def test_draining_does_everything_that_was_accepted_and_takes_nothing_new(
         draining = helpers.submit(operations.drain)
         assert gate.begun.wait(PATIENCE)
         # The door closes at some moment after the drain began; from then on it stays closed.
-        accepted = 0
-        with pytest.raises(Leaving, match="'late' was not started"):
-            while True:
+        accepted = itertools.count()
+
+        def knock() -> None:
+            for _ in accepted:
                 operations.enqueue(operation(lambda: done.append(-1), "late"))
-                accepted += 1
+
+        with pytest.raises(Leaving, match="'late' was not started"):
+            knock()
         gate.open.set()
         draining.result(PATIENCE)
-    assert done == [*range(5), *[-1] * accepted]
+    assert done == [*range(5), *[-1] * (next(accepted) - 1)]
     with pytest.raises(Leaving):
         operations.run(operation(lambda: None))
 
