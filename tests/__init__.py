@@ -1,0 +1,1 @@
+"""The tests, mirroring the tree; what they share is in :mod:`tests.support`."""

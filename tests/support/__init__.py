@@ -1,0 +1,1 @@
+"""What the tests share: a broker, bytes on the wire, agents as processes."""
