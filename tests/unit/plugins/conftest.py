@@ -4,14 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.plugins.packages import Site
-
-MANAGER = """
-from guestagent.manager import BaseDatastoreManager
-
-class Manager(BaseDatastoreManager):
-    pass
-"""
+from tests.unit.plugins.packages import MANAGER, Site
 
 
 @pytest.fixture

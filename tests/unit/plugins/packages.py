@@ -37,6 +37,13 @@ print(json.dumps({
 }))
 """
 
+MANAGER = """
+from guestagent.manager import BaseDatastoreManager
+
+class Manager(BaseDatastoreManager):
+    pass
+"""
+
 GUEST_INFO = {"guest_id": "5c97687d-cddb-4fe1-9f0a-1f343ab75dc6", "datastore_manager": "alpha"}
 
 

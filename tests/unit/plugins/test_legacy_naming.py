@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.unit.plugins.conftest import MANAGER
-from tests.unit.plugins.packages import GUEST_INFO, Site, loaded, refused
+from tests.unit.plugins.packages import GUEST_INFO, MANAGER, Site, loaded, refused
 
 
 def registering(value: str) -> dict[str, str]:

@@ -3,8 +3,7 @@
 import pytest
 
 from guestagent.plugins import errors
-from tests.unit.plugins.conftest import MANAGER
-from tests.unit.plugins.packages import GUEST_INFO, Site, loaded, refused
+from tests.unit.plugins.packages import GUEST_INFO, MANAGER, Site, loaded, refused
 
 DECLARED = {"datastore": "alpha"}
 
