@@ -157,7 +157,7 @@ class Greetings(Capability):
     """A capability of the tests' own."""
 
     @call(required=True)
-    def greet(self, context: RequestContext, whom: str = "you") -> str:
+    def greet(self, context: RequestContext, whom: str = "you") -> str:  # type: ignore[empty-body]
         """Greet somebody."""
 
     @call(cast=True)

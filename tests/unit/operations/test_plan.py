@@ -1,5 +1,7 @@
 """Plans: steps in order, told of when done, ended by the first that fails."""
 
+import functools
+
 import pytest
 
 from guestagent.contract.errors import NotFound
@@ -8,13 +10,13 @@ from guestagent.operations.plan import Step, StepDone, carry_out
 
 def test_steps_are_done_in_order() -> None:
     done: list[str] = []
-    carry_out("prepare", [Step(name, lambda name=name: done.append(name)) for name in "abc"])
+    carry_out("prepare", [Step(name, functools.partial(done.append, name)) for name in "abc"])
     assert done == ["a", "b", "c"]
 
 
 def test_the_watcher_is_told_of_every_step_when_it_is_done() -> None:
     events: list[str | StepDone] = []
-    steps = [Step(name, lambda name=name: events.append(name)) for name in ("mount", "start")]
+    steps = [Step(name, functools.partial(events.append, name)) for name in ("mount", "start")]
     carry_out("prepare", steps, events.append)
     first, told_first, second, told_second = events
     assert (first, second) == ("mount", "start")

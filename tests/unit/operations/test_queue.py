@@ -1,5 +1,6 @@
 """One operation at a time, in order; what waits too long is never started."""
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def test_operations_run_one_at_a_time_in_the_order_in_which_they_came(operations
         threads.add(threading.get_ident())
 
     operations.enqueue(operation(gate.work))
-    futures = [operations.enqueue(operation(lambda number=number: note(number))) for number in range(50)]
+    futures = [operations.enqueue(operation(functools.partial(note, number))) for number in range(50)]
     assert gate.begun.wait(PATIENCE)
     assert done == []
     gate.open.set()
@@ -171,7 +172,7 @@ def test_draining_does_everything_that_was_accepted_and_takes_nothing_new(
     done: list[int] = []
     operations.enqueue(operation(gate.work))
     for number in range(5):
-        operations.enqueue(operation(lambda number=number: done.append(number)))
+        operations.enqueue(operation(functools.partial(done.append, number)))
     with ThreadPoolExecutor(1) as helpers:
         draining = helpers.submit(operations.drain)
         assert gate.begun.wait(PATIENCE)
