@@ -1,4 +1,4 @@
-"""Block devices of the tests' own."""
+"""Block devices and a booted container of the tests' own."""
 
 import os
 import shutil
@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.functional.system.container import INSIDE, Container, booted
+
 MIB = 1 << 20
+
+# Elsewhere they run inside the container.
+collect_ignore = [] if INSIDE in os.environ else ["test_systemd.py", "test_agent_unit.py"]
 
 
 class LoopDevice:
@@ -56,3 +61,12 @@ def loop_device(tmp_path: Path) -> Iterator[Callable[..., LoopDevice]]:
     yield make
     for device in made:
         device.detach()
+
+
+@pytest.fixture(scope="session")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """A container with a systemd."""
+    if os.geteuid() != 0 or not shutil.which("systemd-nspawn"):
+        pytest.skip("needs root and systemd-nspawn (Debian: systemd-container)")
+    with booted(tmp_path_factory.mktemp("container")) as container:
+        yield container

@@ -1,0 +1,145 @@
+"""A machine with a systemd of its own: this machine's file system under systemd-nspawn, changes thrown away."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+INSIDE = "TEST_CONTAINER"
+"""The variable of the environment that says so."""
+BOOT_SECONDS = 60
+DEAD_END = "systemd-sysctl.service"
+"""A unit that sets what belongs to the kernel, which the container shares."""
+
+
+class Container:
+    """A booted container.
+
+    :param leader: the process id of its first process.
+    """
+
+    def __init__(self, leader: int) -> None:
+        self._enter = ["nsenter", "--target", str(leader), "--mount", "--uts", "--ipc", "--net", "--pid"]
+
+    def run(
+        self, argv: Sequence[str], *, directory: Path = Path("/"), timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command inside and wait for it."""
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1", INSIDE: "1"}
+        return subprocess.run(
+            [*self._enter, "--", "env", f"--chdir={directory}", *argv],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+@contextlib.contextmanager
+def booted(scratch: Path) -> Iterator[Container]:
+    """Boot to basic.target, and take everything away afterwards.
+
+    :param scratch: an empty directory.
+    """
+    with _file_system(scratch) as root, _notifications(scratch) as notifications:
+        # The interpreter and the project may lie on file systems that the overlay does not show.
+        seen = {Path(sys.prefix), Path(sys.base_prefix), Path.cwd()}
+        argv = [
+            "systemd-nspawn",
+            "--quiet",
+            "--boot",
+            f"--directory={root}",
+            f"--machine=test-{uuid.uuid4().hex[:8]}",
+            *("--register=no", "--keep-unit", "--link-journal=no", "--private-network"),
+            *("--resolv-conf=off", "--timezone=off", "--console=pipe", "--notify-ready=yes"),
+            *(f"--bind-ro={path}" for path in sorted(seen)),
+            *("systemd.unit=basic.target", f"systemd.mask={DEAD_END}", "fstab=no"),
+        ]
+        environment = {**os.environ, "NOTIFY_SOCKET": str(scratch / "notify")}
+        with (scratch / "console").open("wb") as console:
+            nspawn = subprocess.Popen(
+                argv, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+            )
+        leader: int | None = None
+        try:
+            try:
+                leader = _leader(notifications)
+            except TimeoutError:
+                raise AssertionError((scratch / "console").read_text(errors="replace")) from None
+            yield Container(leader)
+        finally:
+            _end(nspawn, leader)
+
+
+@contextlib.contextmanager
+def _file_system(scratch: Path) -> Iterator[Path]:
+    """This machine's files, with the changes in memory."""
+    memory = scratch / "memory"
+    memory.mkdir()
+    _tool("mount", "-t", "tmpfs", "tmpfs", str(memory))
+    try:
+        for name in ("upper", "work", "root"):
+            (memory / name).mkdir()
+        root = memory / "root"
+        layers = f"lowerdir=/,upperdir={memory}/upper,workdir={memory}/work"
+        _tool("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
+        try:
+            yield root
+        finally:
+            _tool("umount", str(root))
+    finally:
+        _tool("umount", str(memory))
+
+
+@contextlib.contextmanager
+def _notifications(scratch: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(scratch / "notify"))
+        listener.settimeout(BOOT_SECONDS)
+        yield listener
+
+
+def _leader(notifications: socket.socket) -> int:
+    """Wait until the system is up; see sd_notify(3) and systemd-nspawn(1), --notify-ready."""
+    leader = 0
+    while True:
+        for line in notifications.recv(4096).decode().splitlines():
+            name, _, value = line.partition("=")
+            if name == "X_NSPAWN_LEADER_PID":
+                leader = int(value)
+            if line == "READY=1":
+                return leader
+
+
+def _end(nspawn: "subprocess.Popen[bytes]", leader: int | None) -> None:
+    nspawn.send_signal(signal.SIGTERM)
+    try:
+        nspawn.wait(60)
+    except subprocess.TimeoutExpired:
+        if leader:
+            os.kill(leader, signal.SIGKILL)
+        nspawn.kill()
+        nspawn.wait(60)
+    _remove_groups()
+
+
+def _remove_groups() -> None:
+    """nspawn leaves its empty control groups behind where no systemd runs the machine."""
+    for group in ("payload", "supervisor"):
+        for hierarchy in Path("/sys/fs/cgroup").glob(f"*/{group}"):
+            for directory in sorted(hierarchy.rglob("*/"), reverse=True):
+                with contextlib.suppress(OSError):
+                    directory.rmdir()
+            with contextlib.suppress(OSError):
+                hierarchy.rmdir()
+
+
+def _tool(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True, timeout=60)
