@@ -1,0 +1,1 @@
+"""MariaDB as a datastore of the guest agent."""

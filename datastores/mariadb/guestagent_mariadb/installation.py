@@ -1,0 +1,93 @@
+"""From an empty volume to a server that only the agent can enter."""
+
+import shutil
+
+from oslo_log import log
+
+from guestagent.capabilities.configuration import OVERRIDES
+from guestagent.capabilities.server import Preparation
+from guestagent.contract.errors import NotFound
+from guestagent.system import accounts, command, files
+from guestagent_mariadb.identifiers import quoted
+from guestagent_mariadb.upgrades import MariaDBUpgrades
+
+LOG = log.getLogger(__name__)
+
+
+class MariaDBInstallation(MariaDBUpgrades):
+    """The steps of the plans; each can be repeated."""
+
+    def set_up_account(self) -> None:
+        """Make the server's account and the directories that it needs."""
+        if self.account:
+            accounts.ensure(self.account, self.layout.mount_point)
+        self.make_directories()
+
+    def configure(self, preparation: Preparation) -> None:
+        """Write all layers of the configuration.
+
+        :raises InvalidValue: the server refuses the base or the user's part.
+        """
+        with self.configuration.change():
+            self.write_base(preparation.config_contents)
+            self.configuration.write(OVERRIDES, self.render(preparation.overrides))
+            self.check_configuration()
+
+    def initialise_data(self) -> None:
+        """Make the data directory, whole or not at all; one that exists is kept."""
+        layout = self.layout
+        if layout.data_dir.exists():
+            LOG.info("%s exists and is kept", layout.data_dir)
+            return
+        if layout.unfinished_data_dir.exists():
+            shutil.rmtree(layout.unfinished_data_dir)
+        files.ensure_directory(layout.unfinished_data_dir, mode=0o700, owner=self.account, group=self.account)
+        command.run(
+            [
+                self.options.install_program,
+                f"--defaults-file={layout.main_file}",
+                f"--datadir={layout.unfinished_data_dir}",
+                # The system's root may enter as root, with no password; nobody else has any.
+                "--auth-root-authentication-method=socket",
+                "--auth-root-socket-user=root",
+                "--skip-name-resolve",
+                "--skip-test-db",
+            ],
+            timeout=self.options.program_timeout,
+            user=self.account,
+        )
+        layout.unfinished_data_dir.rename(layout.data_dir)
+        files.sync_directory(layout.mount_point)
+
+    def find_data(self) -> None:
+        """See that the volume holds data.
+
+        :raises NotFound: it does not.
+        """
+        if not self.layout.data_dir.is_dir():
+            raise NotFound(subject=f"The data directory {self.layout.data_dir}")
+
+    def claim_server(self) -> None:
+        """Start the server so that it knows the agent, and the agent's new password, before it lets anybody in.
+
+        The server reads the password's digest from a file of mode 0600 that is removed afterwards.
+        """
+        try:
+            if not self.answers():
+                self.stop_server()
+                claim = self.administrator.claim(self.administrator.renew())
+                files.write(self.layout.claim_file, claim, mode=0o600, owner=self.account, group=self.account)
+                self.start_server()
+        finally:
+            self.layout.claim_file.unlink(missing_ok=True)
+            self.write_agent_layer()
+
+    def remove_left_overs(self) -> None:
+        """Drop what an installation may leave: users without a name, root from other machines, a database to play."""
+        left = self.connections.fetch(
+            "Listing users",
+            "SELECT User, Host FROM mysql.user WHERE User = '' OR (User = 'root' AND Host <> 'localhost')",
+        )
+        for user, host in left:
+            self.connections.execute("Dropping a user of the installation", "DROP USER %s@%s", (user, host))
+        self.connections.execute("Dropping the test database", f"DROP DATABASE IF EXISTS {quoted('test')}")

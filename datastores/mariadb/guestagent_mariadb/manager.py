@@ -1,0 +1,40 @@
+"""The MariaDB manager: what the image's entry point names."""
+
+from collections.abc import Sequence
+
+from guestagent.capabilities.modules import AppliedModules
+from guestagent.capabilities.server import Preparation
+from guestagent.operations.plan import Step
+from guestagent_mariadb.guest_logs import MariaDBLogs
+from guestagent_mariadb.installation import MariaDBInstallation
+from guestagent_mariadb.root import MariaDBRoot
+from guestagent_mariadb.server_tls import MariaDBTls
+
+
+class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBInstallation, AppliedModules):
+    """Manages one MariaDB server: everything of the contract but backups and replication.
+
+    Each base class is one capability; the plans that bring a server up are here.
+    """
+
+    def prepare_steps(self, preparation: Preparation) -> Sequence[Step]:
+        return [
+            Step("attach the volume", lambda: self.attach_volume(format_empty=True)),
+            Step("set up the account and the directories", self.set_up_account),
+            Step("write the configuration", lambda: self.configure(preparation)),
+            Step("initialise the data", self.initialise_data),
+            Step("start and claim the server", self.claim_server),
+            Step("secure the server", self.remove_left_overs),
+        ]
+
+    def rebuild_steps(self, preparation: Preparation) -> Sequence[Step]:
+        return [
+            Step("attach the volume", lambda: self.attach_volume(format_empty=False)),
+            Step("find the data", self.find_data),
+            Step("set up the account and the directories", self.set_up_account),
+            Step("compare the versions", self.check_data_version),
+            Step("write the configuration", lambda: self.configure(preparation)),
+            Step("recover TLS", self.recover_tls),
+            Step("start and claim the server", self.claim_server),
+            Step("adapt the data", self.adapt_data),
+        ]

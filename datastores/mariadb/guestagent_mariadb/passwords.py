@@ -1,0 +1,34 @@
+"""Passwords: how they are made, and the digest that the server keeps of them.
+
+The agent sends the server digests only. MariaDB writes a password that is in a statement as it is to
+its general log, its slow query log and its binary log; a digest is harmless there.
+"""
+
+import hashlib
+import secrets
+
+from guestagent.contract.errors import InvalidValue
+
+
+def generated() -> str:
+    """A new password of 32 letters, digits, dashes and underscores, 192 bits of chance."""
+    return secrets.token_urlsafe(24)
+
+
+def digest(password: str | None, subject: str) -> str:
+    """What ``mysql_native_password`` keeps of a password.
+
+    :param subject: whose password, for the error's sentence.
+    :raises InvalidValue: there is none, or no client could send it.
+    """
+    if not password:
+        raise InvalidValue(subject=f"The password of {subject}", problem="it is missing or empty")
+    if "\0" in password:
+        raise InvalidValue(subject=f"The password of {subject}", problem="it has a NUL character")
+    try:
+        text = password.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(subject=f"The password of {subject}", problem="it is no valid Unicode text") from None
+    # The server's own scheme, and behind TLS or a scramble on the wire; SHA-1 is not our choice.
+    once = hashlib.sha1(text, usedforsecurity=False).digest()
+    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()

@@ -1,0 +1,54 @@
+"""The superuser that the owner of the instance may ask for: root, from anywhere."""
+
+from guestagent.contract.context import RequestContext
+from guestagent.contract.users import User
+from guestagent_mariadb import passwords
+from guestagent_mariadb.grants import Account
+from guestagent_mariadb.users import MariaDBUsers
+
+ROOT = Account("root", "%")
+
+NO_PASSWORD = "invalid"  # noqa: S105
+"""What the server itself keeps where no password can match."""
+
+
+class MariaDBRoot(MariaDBUsers):
+    """Supports the capability *root*.
+
+    Disabling locks the user and forgets its password. Dropping it would break the views and routines
+    that it defined.
+    """
+
+    def enable_root(self, context: RequestContext) -> User:
+        return self.enable_root_with_password(context, passwords.generated())
+
+    def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
+        password = root_password or passwords.generated()
+        kept = passwords.digest(password, "root")
+        change = "ALTER" if self.user_exists(ROOT) else "CREATE"
+        self.connections.execute(
+            "Enabling root",
+            f"{change} USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()} ACCOUNT UNLOCK",
+            (*ROOT, kept),
+        )
+        self.connections.execute("Enabling root", "GRANT ALL PRIVILEGES ON *.* TO %s@%s WITH GRANT OPTION", ROOT)
+        return User(*ROOT, password=password, is_root=True)
+
+    def disable_root(self, context: RequestContext) -> None:
+        for host in self._hosts_of_root():
+            self.connections.execute(
+                "Disabling root",
+                "ALTER USER %s@%s IDENTIFIED VIA mysql_native_password USING %s ACCOUNT LOCK",
+                (ROOT.name, host, NO_PASSWORD),
+            )
+
+    def is_root_enabled(self, context: RequestContext) -> bool:
+        return bool(self._hosts_of_root())
+
+    def _hosts_of_root(self) -> list[str]:
+        rows = self.connections.fetch(
+            "Looking for root",
+            "SELECT Host FROM mysql.global_priv WHERE User = 'root' AND Host <> 'localhost'"
+            " AND COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) = 0",
+        )
+        return [host for (host,) in rows]

@@ -1,0 +1,95 @@
+"""The server's process: its start with a way back, its stop, and whether it answers."""
+
+from typing import Any
+
+from oslo_log import log
+
+from guestagent.capabilities.server import ManagedServer
+from guestagent.capabilities.volume import DataVolume
+from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue
+from guestagent.guest import Guest
+from guestagent.system import files
+from guestagent.system.processes import ProcessState, Service
+from guestagent_mariadb.connection import Connections
+from guestagent_mariadb.settings import MariaDBSettings
+
+LOG = log.getLogger(__name__)
+
+
+class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
+    """Supports the capabilities *volumes* and, with a subclass that has the plans, *lifecycle*."""
+
+    def __init__(self, guest: Guest) -> None:
+        super().__init__(guest)
+        self._probe = Connections(self.administrator, lambda: self.options.probe_timeout)
+
+    @property
+    def default_mount_point(self) -> str:
+        return str(self.options.mount_point)
+
+    @property
+    def default_device_path(self) -> str | None:
+        return self.options.device_path or None
+
+    def volume_details(self) -> dict[str, Any]:
+        return {"data_directory": str(self.layout.data_dir)}
+
+    def service(self) -> Service:
+        return Service(
+            name=f"mariadb-{self.guest.id}",
+            argv=[self.options.server_program, f"--defaults-file={self.layout.main_file}"],
+            log=self.layout.error_log,
+            user=self.account,
+        )
+
+    def answers(self) -> bool:
+        try:
+            self._probe.fetch("Asking the server", "SELECT 1")
+        except GuestAgentError as error:
+            LOG.debug("No answer: %s", error)
+            return False
+        return True
+
+    def start_server(self) -> None:
+        """Start the server; when it does not come up with a changed configuration, with the previous one.
+
+        :raises InvalidValue: it runs, with the previous configuration.
+        :raises DatastoreError: it does not run.
+        """
+        self.attach_volume(format_empty=False)
+        self.make_directories()
+        self.write_agent_layer()
+        try:
+            super().start_server()
+        except DatastoreError as error:
+            if self.guest.processes.state(self.service()) is ProcessState.RUNNING or not self.return_to_good():
+                raise
+            LOG.error("The server did not start with the changed configuration: %s", error)
+            self.stop_server()
+            super().start_server()
+            problem = (
+                f"the server did not start with it and runs with the previous one; {self.layout.error_log} says why"
+            )
+            raise InvalidValue(subject="The changed configuration", problem=problem) from error
+        self.remember_good()
+
+    def stop_server(self) -> None:
+        self.connections.close()
+        self._probe.close()
+        super().stop_server()
+
+    def make_read_only(self, context: RequestContext, read_only: bool) -> None:
+        self.connections.execute("Changing whether users may write", "SET GLOBAL read_only = %s", (int(read_only),))
+        self.guest.record.change(read_only=read_only)
+        self.write_agent_layer()
+
+    def make_directories(self) -> None:
+        """Make what the server needs to find, also after a reboot; repeating it is safe."""
+        layout = self.layout
+        for path, mode in ((layout.tmp_dir, 0o700), (layout.exports_dir, 0o700)):
+            files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
+        for path, mode in ((layout.log_dir, 0o750), (layout.socket.parent, 0o755)):
+            # One that is there may be the distribution's, with its own idea of who looks in.
+            if not path.exists():
+                files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)

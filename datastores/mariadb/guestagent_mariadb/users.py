@@ -1,0 +1,164 @@
+"""Users: create, change, list and drop; grant and revoke."""
+
+from guestagent.contract.context import RequestContext
+from guestagent.contract.databases import Database
+from guestagent.contract.errors import AlreadyExists, GuestAgentError, InvalidValue, NotFound
+from guestagent.contract.users import PasswordChange, User, UserAttributes
+from guestagent.guest import Guest
+from guestagent_mariadb import paging
+from guestagent_mariadb.access import refuse_reserved
+from guestagent_mariadb.databases import MariaDBDatabases
+from guestagent_mariadb.grants import Account, Grants
+from guestagent_mariadb.identifiers import ANYWHERE, check_host, check_user
+from guestagent_mariadb.passwords import digest
+
+SYSTEM_USERS = frozenset({"", "root", "mysql", "mariadb.sys"})
+TOO_LONG = 1470
+
+
+class MariaDBUsers(MariaDBDatabases):
+    """Supports the capability *users*.
+
+    A list is created in its order, each user with all its grants or not at all. The one that fails ends
+    the call; those before it stay, and the control plane is told which one failed.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        super().__init__(guest)
+        self.grants = Grants(self.connections)
+
+    @property
+    def hidden_users(self) -> frozenset[str]:
+        """The users that are not the users'."""
+        return SYSTEM_USERS | {self.administrator.name} | frozenset(self.options.ignore_users)
+
+    def create_user(self, context: RequestContext, users: list[User]) -> None:
+        for user in users:
+            self._create_user(user)
+
+    def list_users(
+        self,
+        context: RequestContext,
+        limit: int | None = None,
+        marker: str | None = None,
+        include_marker: bool = False,
+    ) -> tuple[list[User], str | None]:
+        page = paging.asked(limit, marker, include_marker)
+        rows = self.connections.fetch(
+            "Listing users",
+            "SELECT User, Host FROM mysql.user"
+            " WHERE is_role = 'N' AND Host <> 'localhost' AND BINARY User NOT IN %s"
+            " AND (BINARY CONCAT(User, '@', Host) > %s OR %s AND BINARY CONCAT(User, '@', Host) = %s)"
+            " ORDER BY BINARY CONCAT(User, '@', Host) LIMIT %s",
+            (sorted(self.hidden_users), page.marker, page.at_marker, page.marker, page.rows),
+        )
+        accounts, next_marker = paging.cut([Account(*row) for row in rows], page, str)
+        granted = self.grants.of(accounts)
+        return [_as_user(account, granted[account]) for account in accounts], next_marker
+
+    def get_user(self, context: RequestContext, username: str, hostname: str | None = None) -> User | None:
+        account = self._visible_user(username, hostname)
+        return None if account is None else _as_user(account, self.grants.of([account])[account])
+
+    def delete_user(self, context: RequestContext, user: User) -> None:
+        account = self._existing_user(user.name, user.host)
+        self.connections.execute(f"Dropping user '{account}'", "DROP USER %s@%s", account)
+
+    def change_passwords(self, context: RequestContext, users: list[PasswordChange]) -> None:
+        changes = [(self._existing_user(user.name, user.host), user.password) for user in users]
+        digests = [(account, digest(password, f"user '{account}'")) for account, password in changes]
+        for account, kept in digests:
+            self._set_password(account, kept)
+
+    def update_attributes(
+        self, context: RequestContext, username: str, hostname: str | None, user_attrs: UserAttributes
+    ) -> None:
+        account = self._existing_user(username, hostname)
+        wanted = Account(
+            account.name if user_attrs.name is None else self._own_user_name(user_attrs.name),
+            account.host if user_attrs.host is None else check_host(user_attrs.host),
+        )
+        if wanted != account and self.user_exists(wanted):
+            raise AlreadyExists(subject=f"User '{wanted}'")
+        if user_attrs.password is not None:
+            self._set_password(account, digest(user_attrs.password, f"user '{account}'"))
+        if wanted != account:
+            # Grants follow the user.
+            self.connections.execute(
+                f"Renaming user '{account}' to '{wanted}'", "RENAME USER %s@%s TO %s@%s", (*account, *wanted)
+            )
+
+    def grant_access(self, context: RequestContext, username: str, hostname: str | None, databases: list[str]) -> None:
+        account = self._existing_user(username, hostname)
+        for database in databases:
+            if not self.database_exists(self.own_database(database)):
+                raise NotFound(subject=f"Database {database!r}")
+        for database in databases:
+            self.grants.grant(account, database)
+
+    def revoke_access(self, context: RequestContext, username: str, hostname: str | None, database: str) -> None:
+        self.grants.revoke(self._existing_user(username, hostname), database)
+
+    def list_access(self, context: RequestContext, username: str, hostname: str | None = None) -> list[Database]:
+        account = self._existing_user(username, hostname)
+        return [Database(name) for name in self.grants.of([account])[account]]
+
+    def login_requirement(self) -> str:
+        """What every new user must show at its login, as the end of the statement that creates it."""
+        return "REQUIRE NONE"
+
+    def _create_user(self, user: User) -> None:
+        account = Account(self._own_user_name(user.name), check_host(user.host))
+        databases = [self.own_database(database.name) for database in user.databases]
+        kept = digest(user.password, f"user '{account}'")
+        if self.user_exists(account):
+            raise AlreadyExists(subject=f"User '{account}'")
+        self.connections.execute(
+            f"Creating user '{account}'",
+            f"CREATE USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()}",
+            (*account, kept),
+            {TOO_LONG: lambda words: InvalidValue(subject=f"The user '{account}'", problem=words)},
+        )
+        try:
+            for database in databases:
+                self.grants.grant(account, database)
+        except GuestAgentError:
+            self.connections.execute(f"Dropping user '{account}' again", "DROP USER IF EXISTS %s@%s", account)
+            raise
+
+    def _set_password(self, account: Account, kept: str) -> None:
+        self.connections.execute(
+            f"Changing the password of user '{account}'", "ALTER USER %s@%s IDENTIFIED BY PASSWORD %s", (*account, kept)
+        )
+
+    def _own_user_name(self, name: str) -> str:
+        refuse_reserved("user name", name, self.hidden_users)
+        return check_user(name)
+
+    def _existing_user(self, name: str, host: str | None) -> Account:
+        """The visible user.
+
+        :raises NotFound: there is none.
+        """
+        account = self._visible_user(name, host)
+        if account is None:
+            raise NotFound(subject=f"User '{name}@{host or ANYWHERE}'")
+        return account
+
+    def _visible_user(self, name: str, host: str | None) -> Account | None:
+        """The user, unless it is hidden; those of the guest itself are the server's, the agent's or an operator's."""
+        account = Account(name, (host or ANYWHERE).lower())
+        if name in self.hidden_users or account.host == "localhost" or not self.user_exists(account):
+            return None
+        return account
+
+    def user_exists(self, account: Account) -> bool:
+        """Whether there is a user of exactly this name and host, hidden or not."""
+        rows = self.connections.fetch(
+            "Looking for a user", "SELECT 1 FROM mysql.user WHERE BINARY User = %s AND BINARY Host = %s", account
+        )
+        return bool(rows)
+
+
+def _as_user(account: Account, databases: list[str]) -> User:
+    return User(account.name, account.host, databases=[Database(name) for name in databases])
