@@ -16,15 +16,13 @@ from tests.support.conductor import Conductor
 from tests.support.rabbit import Rabbit
 from tests.support.wire import Wire
 
+# As the agent's own commands do: before any other conftest or test imports an oslo library.
+threads.select()
+
 ENTIRE = bool(os.environ.get("CI"))
 """Whether a test that is left out counts as one that failed."""
 
 MakeAgent = Callable[..., AgentProcess]
-
-
-def pytest_configure() -> None:
-    """As the agent's own commands do, before any test module imports an oslo library."""
-    threads.select()
 
 
 @pytest.hookimpl(wrapper=True)
