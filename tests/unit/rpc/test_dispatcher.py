@@ -36,11 +36,12 @@ CONTEXT = {"request_id": "req-7", "user": "u", "trove_notification": NOTIFICATIO
 
 @dataclasses.dataclass
 class Incoming:
-    """A message as oslo.messaging hands it over; a cast has no id."""
+    """A message as oslo.messaging hands it over; a cast has an id, too, and no queue for replies."""
 
     message: dict[str, Any]
     ctxt: dict[str, Any]
-    msg_id: str | None
+    reply_q: str | None
+    msg_id: str = "made up for casts"
 
 
 class Notebook(BaseDatastoreManager):
@@ -115,16 +116,16 @@ class Wire:
 
     def call(self, method: Any, arguments: Any = None, **message: Any) -> Any:
         """Send a call; what comes back raised is the error that would travel."""
-        return self._send("id-1", method, arguments, message)
+        return self._send("reply_1", method, arguments, message)
 
     def cast(self, method: Any, arguments: Any = None, **message: Any) -> Any:
         return self._send(None, method, arguments, message)
 
-    def _send(self, msg_id: str | None, method: Any, arguments: Any, message: dict[str, Any]) -> Any:
+    def _send(self, reply_q: str | None, method: Any, arguments: Any, message: dict[str, Any]) -> Any:
         context = message.pop("context", CONTEXT)
         body = {"method": method, "args": {} if arguments is None else arguments, **message}
         try:
-            return self._dispatcher.dispatch(Incoming(body, context, msg_id))
+            return self._dispatcher.dispatch(Incoming(body, context, reply_q))
         except oslo_messaging.ExpectedException as wrapped:
             _, refused, trace = wrapped.exc_info
         assert trace is None, "a traceback would travel"
