@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+from oslo_log import log as logging
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError, SystemFailure
@@ -21,6 +22,8 @@ from guestagent.contract.states import ServiceStatus
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
 from guestagent.storage.base import BaseStorage
+
+LOG = logging.getLogger(__name__)
 
 HEADER = 4096
 """The bytes at a file's beginning that tell it from its successor: enough to hold a few timestamps, which
@@ -243,7 +246,8 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
         try:
             with _opened(log) as file:
                 progress = _progress(file, metafile)
-        except NotFound:
+        except (NotFound, SystemFailure) as error:
+            LOG.info("Log %r has no size: %s", log.name, error)
             progress = Progress(published=metafile.log_size if metafile else 0)
         prefix = prefix_of(log, self.guest)
         return LogDetails(

@@ -220,4 +220,6 @@ def _decode(path: Path) -> ModuleResult | None:
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
-        raise SystemFailure(subject=f"Reading {path}", problem=f"{error}; apply the module again") from error
+        raise SystemFailure(
+            subject=f"Reading {path}", problem=f"{error}; remove its directory and apply the module again"
+        ) from error

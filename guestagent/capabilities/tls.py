@@ -149,7 +149,7 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         shown: dict[str, Any] = {"status": ON}
         if mode := self.guest.record.current.tls_mode:
             shown["mode"] = mode
-        shown["certificate"] = {**certificate_details(certificate), "payload": certificate}
+        shown["certificate"] = certificate_details(certificate)
         return shown
 
     def ssl_action(
@@ -255,7 +255,7 @@ def check_certificates(container: CertificateContainer) -> None:
         key = serialization.load_pem_private_key(container.private_key.encode(), password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InvalidValue(subject="The private key", problem="it is not an unencrypted key in PEM form") from None
-    certificate = _certificates("The certificate", container.certificate)[0]
+    certificate = _whole("The certificate", container.certificate)[0]
     try:
         belongs_together = certificate.public_key() == key
     except (ValueError, UnsupportedAlgorithm):
@@ -263,20 +263,23 @@ def check_certificates(container: CertificateContainer) -> None:
     if not belongs_together:
         raise InvalidValue(subject="The certificate", problem="the private key belongs to another one")
     if container.ca.strip():
-        _certificates("The CA", container.ca)
+        _whole("The CA", container.ca)
 
 
 def certificate_details(certificate: str) -> dict[str, Any]:
     """What Trove's API shows of a certificate.
 
     :returns: ``cn``, the subject's common name or none; ``expire_at``, ISO 8601 in UTC with
-        microseconds and without a zone; ``san``, the alternative names as OpenSSL writes them
-        (``DNS:db.example.com``, ``IP Address:192.0.2.1``), none when there are none.
+        microseconds and without a zone; ``san``, the alternative names with OpenSSL's labels
+        (``DNS:db.example.com``, ``IP Address:192.0.2.1``), none when there are none; ``payload``, the
+        certificates as PEM and nothing else that the text may hold.
     """
     from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509.oid import NameOID
 
-    first = _certificates("The certificate in force", certificate)[0]
+    certificates = _certificates("The certificate in force", certificate)
+    first = certificates[0]
     names = first.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     kinds: dict[type[x509.GeneralName], str] = {
         x509.DNSName: "DNS",
@@ -292,7 +295,16 @@ def certificate_details(certificate: str) -> dict[str, Any]:
         "cn": names[0].value if names else None,
         "expire_at": first.not_valid_after_utc.replace(tzinfo=None).isoformat(timespec="microseconds"),
         "san": [f"{kinds[type(name)]}:{name.value}" for name in alternatives if type(name) in kinds] or None,
+        "payload": "".join(each.public_bytes(Encoding.PEM).decode() for each in certificates),
     }
+
+
+def _whole(subject: str, text: str) -> list["x509.Certificate"]:
+    """The certificates of a text that holds nothing else, and no broken one."""
+    found = _certificates(subject, text)
+    if len(found) != text.count("-----BEGIN "):
+        raise InvalidValue(subject=subject, problem="it holds something that is not a certificate in PEM form")
+    return found
 
 
 def _certificates(subject: str, text: str) -> list["x509.Certificate"]:
