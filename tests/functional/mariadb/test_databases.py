@@ -1,0 +1,158 @@
+"""Databases of a real server: what may be created, what is listed, and page by page."""
+
+import pytest
+from guestagent_mariadb.manager import MariaDBManager
+
+from guestagent.contract.databases import Database
+from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
+from tests.functional.mariadb.machine import CONTEXT, Machine
+
+HOSTILE = [
+    "it's",
+    'say "hi"',
+    "back`tick",
+    "`; DROP DATABASE mysql; --",
+    "'; DROP DATABASE mysql; --",
+    "per%cent",
+    "under_score",
+    "back\\slash",
+    "%s",
+    "%(name)s",
+    "two  blanks",
+    "a/b",
+    "..",
+    "a@b.c",
+    "数据库",
+    "базаданных",
+    "قاعدة",
+    "é",
+    "e\u0301",
+    "x" * 64,
+]
+REFUSED = [
+    "",
+    "x" * 65,
+    "nul\0",
+    "new\nline",
+    "tab\t",
+    "trailing ",
+    " leading",
+    "😀",
+    "\ud800",
+    "名" * 64,
+    "#mysql50#x",
+    "mysql",
+    "MySQL",
+    "sys",
+    "information_schema",
+    "performance_schema",
+    "lost+found",
+]
+
+
+def names(manager: MariaDBManager) -> list[str]:
+    return [database.name for database in manager.list_databases(CONTEXT)[0]]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_a_name_whatever_it_looks_like(manager: MariaDBManager, name: str) -> None:
+    before = names(manager)
+
+    manager.create_database(CONTEXT, [Database(name)])
+    assert sorted([*before, name], key=str.encode) == names(manager)
+
+    manager.delete_database(CONTEXT, Database(name))
+    assert names(manager) == before
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_name_that_the_server_cannot_have_is_refused(manager: MariaDBManager, name: str) -> None:
+    before = names(manager)
+
+    with pytest.raises(InvalidValue) as refused:
+        manager.create_database(CONTEXT, [Database(name)])
+
+    str(refused.value).encode()
+    assert names(manager) == before
+
+
+def test_a_new_database_holds_all_of_unicode_unless_it_is_said_otherwise(manager: MariaDBManager) -> None:
+    wanted = [Database("cs1"), Database("cs2", "latin1"), Database("cs3", "utf8mb4", "utf8mb4_bin")]
+    wanted.append(Database("cs4", None, "latin2_bin"))
+    manager.create_database(CONTEXT, wanted)
+
+    listed = {database.name: database for database in manager.list_databases(CONTEXT)[0]}
+    assert listed["cs1"] == Database("cs1", "utf8mb4", "utf8mb4_general_ci")
+    assert listed["cs2"] == Database("cs2", "latin1", "latin1_swedish_ci")
+    assert listed["cs3"] == Database("cs3", "utf8mb4", "utf8mb4_bin")
+    assert listed["cs4"] == Database("cs4", "latin2", "latin2_bin")
+
+
+@pytest.mark.parametrize(
+    ("character_set", "collate"),
+    [("klingon", None), (None, "klingon_ci"), ("latin1", "utf8mb4_bin"), ("utf8mb4' COLLATE x; --", None)],
+)
+def test_a_character_set_that_the_server_does_not_know_is_refused(
+    manager: MariaDBManager, character_set: str | None, collate: str | None
+) -> None:
+    with pytest.raises(InvalidValue):
+        manager.create_database(CONTEXT, [Database("odd", character_set, collate)])
+    assert "odd" not in names(manager)
+
+
+def test_a_list_is_created_up_to_the_one_that_fails(manager: MariaDBManager) -> None:
+    with pytest.raises(AlreadyExists, match="'list1'"):
+        manager.create_database(CONTEXT, [Database("list1"), Database("list2"), Database("list1"), Database("list3")])
+    assert {"list1", "list2"} <= set(names(manager))
+    assert "list3" not in names(manager)
+
+
+def test_dropping_what_is_not_there_says_so(manager: MariaDBManager) -> None:
+    with pytest.raises(NotFound, match="'never'"):
+        manager.delete_database(CONTEXT, Database("never"))
+    with pytest.raises(InvalidValue):
+        manager.delete_database(CONTEXT, Database("mysql"))
+
+
+class TestPages:
+    """The pages of the databases; the names sort as bytes, whatever the server's collation says."""
+
+    NAMES = ("page-A", "page-B", "page-a", "page-b", "page-é")
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def made(cls, guest: Machine) -> None:
+        guest.manager().create_database(CONTEXT, [Database(name) for name in reversed(cls.NAMES)])
+
+    def page(self, manager: MariaDBManager, **asked: object) -> tuple[list[str], str | None]:
+        found, marker = manager.list_databases(CONTEXT, **asked)  # type: ignore[arg-type]
+        return [database.name for database in found], marker
+
+    def test_one_page_follows_the_other(self, manager: MariaDBManager) -> None:
+        found: list[str] = []
+        marker: str | None = "page-"
+        while marker:
+            names, marker = self.page(manager, limit=2, marker=marker)
+            assert len(names) <= 2
+            found += names
+        assert tuple(name for name in found if name.startswith("page-")) == self.NAMES
+
+    def test_the_marker_is_on_the_page_when_that_is_asked(self, manager: MariaDBManager) -> None:
+        assert self.page(manager, limit=1, marker="page-B", include_marker=True) == (["page-B"], "page-B")
+        assert self.page(manager, limit=1, marker="page-B", include_marker=False) == (["page-a"], "page-a")
+
+    def test_a_marker_need_not_exist(self, manager: MariaDBManager) -> None:
+        assert self.page(manager, limit=1, marker="page-AA", include_marker=True) == (["page-B"], "page-B")
+        for marker in ("'; --", "\0", "😀", "a`b", "%"):
+            self.page(manager, limit=1, marker=marker, include_marker=True)
+
+    def test_the_last_page_has_no_next_one(self, manager: MariaDBManager) -> None:
+        everything, marker = self.page(manager)
+        assert marker is None
+        assert self.page(manager, limit=0) == (everything, None)
+        assert self.page(manager, limit=len(everything)) == (everything, None)
+        assert self.page(manager, limit=len(everything) - 1)[1] == everything[-2]
+
+    def test_a_negative_limit_is_refused(self, manager: MariaDBManager) -> None:
+        with pytest.raises(InvalidValue):
+            manager.list_databases(CONTEXT, limit=-1)
