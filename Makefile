@@ -1,0 +1,81 @@
+# The project's commands, for Debian 12 with Python 3.11 and make, as root or with sudo.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+PLUGINS := $(patsubst %/setup.cfg,%,$(wildcard datastores/*/setup.cfg strategies/*/*/setup.cfg))
+DISTRIBUTIONS := . $(PLUGINS) tests/support/datastore_sleeper
+PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
+
+DEMO_PACKAGES := mariadb-server
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mount rabbitmq-server systemd systemd-container util-linux xfsprogs
+
+PYTEST := $(BIN)/python -m pytest --timeout=300
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=rabbit://... uses a real broker.
+	@$(BIN)/python -m examples.demo
+
+.PHONY: test
+test: deps venv lint ## Install what the tests need, check the style, run all tests.
+	@$(PYTEST) tests/unit tests/functional tests/interop tests/isolation
+
+.PHONY: unit
+unit: venv ## Run the tests that need nothing but Python.
+	@$(PYTEST) tests/unit
+
+.PHONY: functional
+functional: deps venv ## Run the tests on a real broker, a real MariaDB and real block devices.
+	@$(PYTEST) tests/functional
+
+.PHONY: interop
+interop: deps venv ## Run the tests with the control plane's own client.
+	@$(PYTEST) tests/interop
+
+.PHONY: isolation
+isolation: deps venv ## Run the tests of what a fresh installation holds and imports.
+	@$(PYTEST) tests/isolation
+
+.PHONY: lint
+lint: venv ## Check style and types.
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --strict $(PACKAGES) benchmarks examples tests/support
+
+.PHONY: bench
+bench: deps venv ## Measure start, memory, latency and size beside a bare server and Trove's agent.
+	@$(BIN)/python -m benchmarks
+
+.PHONY: deps
+deps: ## Install the Debian packages of the tests, without their services.
+	@.ci/install $(TEST_PACKAGES)
+
+.PHONY: demo-packages
+demo-packages:
+	@.ci/install $(DEMO_PACKAGES)
+
+.PHONY: venv
+venv: .venv/installed ## Make .venv with this tree, editable, and the tools of the tests.
+
+.venv/installed: $(patsubst %,%/setup.cfg,$(DISTRIBUTIONS)) tests/requirements.txt tests/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/install python3-venv
+	@echo "Installing Python packages into .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --constraint tests/constraints.txt setuptools
+	@$(BIN)/python -m pip install --quiet --constraint tests/constraints.txt --no-build-isolation \
+		--config-settings editable_mode=compat --requirement tests/requirements.txt $(addprefix --editable ,$(DISTRIBUTIONS))
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what the other commands made in this tree.
+	rm -rf .venv .work .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(addsuffix /build,$(DISTRIBUTIONS)) $(foreach folder,$(DISTRIBUTIONS),$(wildcard $(folder)/*.egg-info))
+	find benchmarks datastores docs examples guestagent strategies tests -name __pycache__ -prune -exec rm -rf {} +
