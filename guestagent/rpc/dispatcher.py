@@ -60,7 +60,7 @@ class Dispatcher:
             error that leaves the guest. Its traceback stays here: it is nobody else's business.
         """
         try:
-            return self._answer(incoming.message, incoming.ctxt, waits=_is_awaited(incoming))
+            return self._answer(incoming.message, incoming.ctxt, waits=is_awaited(incoming))
         except GuestAgentError as error:
             refused = error
         LOG.warning("%.64r refused or failed: %s", incoming.message.get("method"), refused)
@@ -138,12 +138,6 @@ class Dispatcher:
             raise NotPrepared(operation=declared.name, phase=phase.value)
 
 
-def _is_awaited(incoming: Any) -> bool:
-    """Whether somebody waits for the answer to a message."""
-    # Its msg_id does not tell: oslo.messaging makes one up for casts. The in-memory bus hides its reply_q.
-    return bool(getattr(incoming, "reply_q", None) or getattr(incoming, "_reply_q", None))
-
-
 def _find(name: str, namespace: str, version: str) -> Call:
     """The declaration that a message means.
 
@@ -163,6 +157,12 @@ def _find(name: str, namespace: str, version: str) -> Call:
         return ALLOWED[namespace, name]
     except KeyError:
         raise UnknownCall(operation=name, namespace=namespace) from None
+
+
+def is_awaited(incoming: Any) -> bool:
+    """Whether somebody waits for the answer to a message."""
+    # Its msg_id does not tell: oslo.messaging makes one up for casts. The in-memory bus hides its reply_q.
+    return bool(getattr(incoming, "reply_q", None) or getattr(incoming, "_reply_q", None))
 
 
 def is_prompt(message: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from oslo_log import log
 from oslo_messaging.rpc.server import RPCServer
 
 from guestagent.contract.call import VERSIONS
-from guestagent.rpc.dispatcher import Dispatcher, is_prompt
+from guestagent.rpc.dispatcher import Dispatcher, is_awaited, is_prompt
 from guestagent.rpc.envelope import Envelope
 from guestagent.rpc.transport import guest_topic
 
@@ -83,7 +83,10 @@ class Server(RPCServer):  # type: ignore[misc]
         oslo_messaging.get_rpc_client(self.transport, self._target).cast(context, "rpc_ping", **arguments)
 
     def _on_incoming(self, incoming: list[Any]) -> None:
-        if is_prompt(incoming[0].message):
+        if not is_awaited(incoming[0]):
+            # A cast is only queued; here and now, because threads would overtake one another.
+            self._process_incoming(incoming)
+        elif is_prompt(incoming[0].message):
             self._prompt.submit(self._process_incoming, incoming)
         else:
             super()._on_incoming(incoming)
