@@ -1,9 +1,4 @@
-"""The runtime's options as ``oslo-config-generator`` asks for them.
-
-No default of a library is changed, ``control_exchange`` included: an operator who sets it nowhere has
-oslo.messaging's on both sides, because Trove's own processes keep that default too, and one who sets
-it for the control plane sets it in the guest's injected file.
-"""
+"""The runtime's options as ``oslo-config-generator`` asks for them."""
 
 from oslo_config import cfg
 
@@ -17,3 +12,15 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (image.GROUP, image.OPTIONS),
         (agent.GROUP, agent.OPTIONS),
     ]
+
+
+def set_defaults() -> None:
+    """Give the libraries' options the defaults that they have in the agent, so that a sample shows those.
+
+    ``control_exchange`` keeps oslo.messaging's: Trove's own processes keep it too, so that an operator
+    who sets it nowhere has the same on both sides, and one who sets it for the control plane sets it in
+    the guest's injected file.
+    """
+    from guestagent.rpc import transport
+
+    transport._set_rabbit_defaults()

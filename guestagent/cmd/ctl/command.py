@@ -1,0 +1,55 @@
+"""What every command shares: its options, and the two forms of its answer."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a command found.
+
+    :ivar value: for programs, in types that JSON has.
+    :ivar text: the same for people, without a newline at its end.
+    """
+
+    value: Any
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command of the program.
+
+    :ivar name: as it is typed.
+    :ivar summary: one line of help.
+    :ivar run: does it; gets the command line as it was understood.
+    :ivar examples: of its use, for the help; one a line.
+    :ivar add_arguments: adds what only this command understands.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[argparse.Namespace], Answer]
+    examples: str
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+
+
+def positive(text: str) -> float:
+    """A number of seconds as it is typed."""
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
+def add_timeout(parser: argparse.ArgumentParser, seconds: int) -> None:
+    """Add ``--timeout``."""
+    parser.add_argument(
+        "--timeout",
+        type=positive,
+        default=seconds,
+        metavar="SECONDS",
+        help="how long to wait for the agent (default: %(default)s)",
+    )

@@ -1,0 +1,93 @@
+"""``guestagentctl plugins``: what is installed, what of it the image declares, what the agent has loaded."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from guestagent.cmd.ctl import text
+from guestagent.cmd.ctl.agent import connected
+from guestagent.cmd.ctl.command import Answer, Command, add_timeout
+from guestagent.contract.call import OWN
+from guestagent.contract.errors import GuestAgentError
+from guestagent.plugins.installed import Group, Offer, installed
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-agent", action="store_true", help="do not ask a running agent what it has loaded")
+    add_timeout(parser, 3)
+
+
+def _run(options: argparse.Namespace) -> Answer:
+    declared = _declared(cfg.CONF)
+    loaded = None if options.no_agent else _loaded(cfg.CONF, options.timeout)
+    plugins = [*_offered(installed(), declared, loaded)]
+    present = {(plugin["group"], plugin["name"]) for plugin in plugins}
+    plugins += [_missing(group, name) for group, name in declared if (group, name) not in present]
+    return Answer(plugins, _render(plugins))
+
+
+def _declared(conf: cfg.ConfigOpts) -> list[tuple[Group, str]]:
+    image = conf.image
+    names: Mapping[Group, Sequence[str]] = {
+        Group.DATASTORE: [image.datastore] if image.datastore else [],
+        Group.BACKUP: image.backup_strategies,
+        Group.REPLICATION: image.replication_strategies,
+        Group.STORAGE: image.storage_strategies,
+        Group.MODULE: image.modules,
+    }
+    return [(group, name) for group in Group for name in names[group]]
+
+
+def _loaded(conf: cfg.ConfigOpts, timeout: float) -> set[tuple[Group, str]] | None:
+    """What the agent says that it has loaded; none: it does not say."""
+    try:
+        with connected(conf) as agent:
+            document = agent.call("describe", {}, namespace=OWN, timeout=timeout)
+    except GuestAgentError:
+        # Not to know is an answer too, and the table shows it.
+        return None
+    kinds = {"datastore": [document["datastore"]], **document["strategies"]}
+    return {(Group[kind.upper()], plugin["name"]) for kind, plugins in kinds.items() for plugin in plugins}
+
+
+def _offered(
+    offers: Sequence[Offer], declared: Sequence[tuple[Group, str]], loaded: set[tuple[Group, str]] | None
+) -> Iterator[dict[str, Any]]:
+    for offer in offers:
+        key = (offer.group, offer.name)
+        yield {
+            "group": offer.group.value,
+            "name": offer.name,
+            "installed": True,
+            "declared": key in declared,
+            "loaded": None if loaded is None else key in loaded,
+            "distribution": offer.distribution,
+            "version": offer.version,
+            "class": offer.class_path,
+            "location": offer.location,
+        }
+
+
+def _missing(group: Group, name: str) -> dict[str, Any]:
+    nothing = dict.fromkeys(("distribution", "version", "class", "location"))
+    return {"group": group.value, "name": name, "installed": False, "declared": True, "loaded": None, **nothing}
+
+
+def _render(plugins: Sequence[Mapping[str, Any]]) -> str:
+    columns = ("group", "name", "installed", "declared", "loaded", "distribution", "version", "class", "location")
+    return text.table(
+        [column.upper() for column in columns], [[plugin[column] for column in columns] for plugin in plugins]
+    )
+
+
+COMMAND = Command(
+    name="plugins",
+    summary="what is installed, what of it the image declares, what the agent has loaded",
+    run=_run,
+    examples="""\
+guestagentctl plugins
+guestagentctl plugins --no-agent --json""",
+    add_arguments=_add_arguments,
+)
