@@ -59,7 +59,7 @@ def loop_device(tmp_path: Path) -> Iterator[Callable[..., LoopDevice]]:
         return made[-1]
 
     yield make
-    for device in made:
+    for device in reversed(made):
         device.detach()
 
 

@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+REPOSITORY = Path(__file__).parents[3]
 INSIDE = "TEST_CONTAINER"
 """The variable of the environment that says so."""
 BOOT_SECONDS = 60
-DEAD_END = "systemd-sysctl.service"
+KERNEL_SETTINGS = "systemd-sysctl.service"
 """A unit that sets what belongs to the kernel, which the container shares."""
 
 
@@ -32,7 +33,7 @@ class Container:
         """Run a command inside and wait for it."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1", INSIDE: "1"}
         return subprocess.run(
-            [*self._enter, "--", "env", f"--chdir={directory}", *argv],
+            [*self._enter, "--", "env", f"--chdir={REPOSITORY}", *argv],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -48,21 +49,22 @@ def booted(scratch: Path) -> Iterator[Container]:
 
     :param scratch: an empty directory.
     """
-    with _file_system(scratch) as root, _notifications(scratch) as notifications:
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    with _file_system(scratch) as root, _notifications(name) as notifications:
         # The interpreter and the project may lie on file systems that the overlay does not show.
-        seen = {Path(sys.prefix), Path(sys.base_prefix), Path.cwd()}
+        seen = {Path(sys.prefix), Path(sys.base_prefix), REPOSITORY}
         argv = [
             "systemd-nspawn",
             "--quiet",
             "--boot",
             f"--directory={root}",
-            f"--machine=test-{uuid.uuid4().hex[:8]}",
+            f"--machine={name}",
             *("--register=no", "--keep-unit", "--link-journal=no", "--private-network"),
             *("--resolv-conf=off", "--timezone=off", "--console=pipe", "--notify-ready=yes"),
             *(f"--bind-ro={path}" for path in sorted(seen)),
-            *("systemd.unit=basic.target", f"systemd.mask={DEAD_END}", "fstab=no"),
+            *("systemd.unit=basic.target", f"systemd.mask={KERNEL_SETTINGS}", "fstab=no"),
         ]
-        environment = {**os.environ, "NOTIFY_SOCKET": str(scratch / "notify")}
+        environment = {**os.environ, "NOTIFY_SOCKET": f"@{name}"}
         with (scratch / "console").open("wb") as console:
             nspawn = subprocess.Popen(
                 argv, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
@@ -99,9 +101,9 @@ def _file_system(scratch: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _notifications(scratch: Path) -> Iterator[socket.socket]:
+def _notifications(name: str) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(scratch / "notify"))
+        listener.bind(f"\0{name}")
         listener.settimeout(BOOT_SECONDS)
         yield listener
 

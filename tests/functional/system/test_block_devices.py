@@ -242,7 +242,7 @@ def test_a_damaged_file_system_is_reported_and_not_grown(loop_device: Make, tmp_
     device.unmount(tmp_path / "data")
     subprocess.run(["debugfs", "-w", "-R", "clri <2>", loop.path], check=True, capture_output=True, timeout=60)
     loop.resize(128)
-    with pytest.raises(SystemFailure, match="e2fsck"):
+    with pytest.raises(SystemFailure, match="e2fsck failed"):
         device.grow(tmp_path / "data", online=False)
 
 

@@ -112,8 +112,8 @@ def test_a_time_out_kills_the_command_and_what_it_started(tmp_path: Path) -> Non
     with pytest.raises(SystemFailure, match="within 1 s and was killed"):
         command.run(python(code), timeout=1)
     assert time.monotonic() - began < 5
-    for pid in pids.read_text().split():
-        eventually(lambda pid=pid: not is_there(int(pid)))
+    command_and_child = [int(pid) for pid in pids.read_text().split()]
+    eventually(lambda: not any(map(is_there, command_and_child)))
 
 
 def is_there(pid: int) -> bool:

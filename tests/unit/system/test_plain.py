@@ -1,5 +1,6 @@
 """The plain process control, with real processes."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -83,8 +84,17 @@ def test_the_process_is_detached_from_the_agent(control: PlainControl, service: 
     pid = pid_of(control, service)
     assert os.getsid(pid) == pid != os.getsid(0)
     assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
-    descriptors = {int(path.name): str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
-    assert descriptors == {0: "/dev/null", 1: str(service.log), 2: str(service.log)}
+    expected = {"0": "/dev/null", "1": str(service.log), "2": str(service.log)}
+    eventually(lambda: descriptors(pid) == expected, message=lambda: str(descriptors(pid)))
+
+
+def descriptors(pid: int) -> dict[str, str]:
+    """What is open, as far as it stays open while one looks."""
+    found = {}
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = str(path.readlink())
+    return found
 
 
 def test_the_environment_of_the_agent_stays_with_it(
