@@ -127,7 +127,11 @@ class MariaDBSettings(ServerAccess, Configurable):
     def apply_live(self, values: Mapping[str, Any]) -> list[str]:
         for name in values:
             self._refuse_reserved(name)
-        return LiveVariables(self.connections).apply(values)
+        waiting = LiveVariables(self.connections).apply(values)
+        on_disk = {option.name for option in option_file.server_options(self.configuration.read(OVERRIDES))}
+        if not waiting and on_disk <= {option_file.normalised(name) for name in values}:
+            self.remember_good()
+        return waiting
 
     def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
         try:
