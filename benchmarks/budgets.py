@@ -1,0 +1,59 @@
+"""What the agent may cost, and whether it does not cost more."""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+
+from benchmarks.peers import AGENT, FLOOR, SECURED_AGENT, TROVE
+
+Rounds = Mapping[str, Sequence[float]]
+"""One figure's values, a peer's name to its value in every round."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """A limit for one figure of one peer.
+
+    :ivar figure: its name.
+    :ivar peer: whose.
+    :ivar limit: of the quotient, when there is a reference; otherwise of the figure itself.
+    :ivar reference: the peer whose figure it is divided by.
+    """
+
+    figure: str
+    peer: str
+    limit: float
+    reference: str | None = None
+
+    def spent(self, rounds: Rounds) -> float:
+        """What is compared with the limit.
+
+        A quotient is taken in each round and their median counts: a slow minute of the machine then
+        slows both sides of it.
+        """
+        values = rounds[self.peer]
+        if self.reference is None:
+            return statistics.median(values)
+        return statistics.median(
+            value / reference for value, reference in zip(values, rounds[self.reference], strict=True)
+        )
+
+
+BUDGETS = (
+    Budget("start_ms", AGENT, 1.25, FLOOR),
+    Budget("start_ms", AGENT, 0.27, TROVE),
+    Budget("modules", AGENT, 650),
+    Budget("idle_mib", AGENT, 1.15, FLOOR),
+    Budget("idle_mib", AGENT, 0.46, TROVE),
+    Budget("loaded_mib", AGENT, 1.15, FLOOR),
+    Budget("loaded_mib", AGENT, 0.46, TROVE),
+    Budget("idle_mib", SECURED_AGENT, 1.3, FLOOR),
+    Budget("idle_mib", SECURED_AGENT, 0.46, TROVE),
+    Budget("loaded_mib", SECURED_AGENT, 1.3, FLOOR),
+    Budget("loaded_mib", SECURED_AGENT, 0.46, TROVE),
+    Budget("p50_ms", AGENT, 1.1, FLOOR),
+    Budget("cpu_ms_per_call", AGENT, 1.15, FLOOR),
+    Budget("installed_mib", AGENT, 0.3, TROVE),
+    Budget("idle_cpu_ms_per_s", AGENT, 1.0),
+    Budget("idle_cpu_ms_per_s", SECURED_AGENT, 1.0),
+)

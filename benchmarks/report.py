@@ -1,0 +1,132 @@
+"""The figures, as a table for people and as JSON for programs."""
+
+import dataclasses
+import datetime
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.budgets import Budget, Rounds
+
+LABELS = {
+    "start_ms": "start to first answer, ms",
+    "modules": "modules imported",
+    "idle_mib": "resident memory, MiB",
+    "loaded_mib": "resident memory after the calls, MiB",
+    "p50_ms": "latency of a ping, p50, ms",
+    "p99_ms": "latency of a ping, p99, ms",
+    "calls_per_s": "calls per second, 8 under way",
+    "cpu_ms_per_call": "processor time per call, ms",
+    "idle_cpu_ms_per_s": "processor time when idle, ms/s",
+    "connections": "connections at the broker",
+    "channels": "channels at the broker",
+    "queues": "queues at the broker",
+    "installed_mib": "installed, MiB",
+    "installed_files": "installed files",
+    "installed_distributions": "installed distributions",
+}
+"""Every figure, in the table's order."""
+
+
+class Figures:
+    """The values of every figure of every peer, in the order in which they were measured."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, list[float]]] = {figure: {} for figure in LABELS}
+
+    def add(self, peer: str, values: Mapping[str, float]) -> None:
+        """Add what was measured of one peer; the keys are those of :data:`LABELS`."""
+        for figure, value in values.items():
+            self._values[figure].setdefault(peer, []).append(value)
+
+    def rounds(self, figure: str) -> Rounds:
+        """One figure's values, by the peers' names."""
+        return self._values[figure]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Everything that was measured.
+
+    :ivar settings: how it was measured.
+    :ivar peers: names, in the table's order.
+    """
+
+    settings: Mapping[str, Any]
+    peers: Sequence[str]
+    figures: Figures
+
+    def table(self, budgets: Sequence[Budget]) -> str:
+        """Medians of all figures, then every budget and whether it is kept."""
+        rows = [["", *self.peers]]
+        for figure, label in LABELS.items():
+            rows.append(
+                [label, *(_number(statistics.median(self.figures.rounds(figure)[peer])) for peer in self.peers)]
+            )
+        verdicts = [["budget", "reached", "limit", ""]]
+        for budget in budgets:
+            spent = budget.spent(self.figures.rounds(budget.figure))
+            verdict = "pass" if spent <= budget.limit else "MISSED"
+            verdicts.append([_describe(budget), _number(spent), _number(budget.limit), verdict])
+        return f"{_aligned(rows)}\n\n{_aligned(verdicts)}"
+
+    def document(self, budgets: Sequence[Budget]) -> dict[str, Any]:
+        """The same for programs, with the values of every round."""
+        return {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "machine": machine(),
+            "settings": dict(self.settings),
+            "figures": {
+                figure: {
+                    peer: {
+                        "median": round(statistics.median(values), 3),
+                        "rounds": [round(value, 3) for value in values],
+                    }
+                    for peer, values in self.figures.rounds(figure).items()
+                }
+                for figure in LABELS
+            },
+            "budgets": [
+                {
+                    **dataclasses.asdict(budget),
+                    "reached": round(budget.spent(self.figures.rounds(budget.figure)), 3),
+                    "kept": budget.spent(self.figures.rounds(budget.figure)) <= budget.limit,
+                }
+                for budget in budgets
+            ],
+        }
+
+
+def machine() -> str:
+    """The machine in words that tell how fast it is and not which one it is."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    kilobytes = int(next(line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")))
+    return (
+        f"{os.cpu_count()} processors ({models[0] if models else platform.machine()}), {kilobytes >> 20} GiB, "
+        f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+    )
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+def _describe(budget: Budget) -> str:
+    against = f", as a part of {budget.reference}'s" if budget.reference else ""
+    return f"{budget.peer}: {LABELS[budget.figure]}{against}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) or value >= 100 else f"{value:.2f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    first, *others = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
+    widths = [max(lengths) for lengths in others]
+    return "\n".join(
+        "  ".join([row[0].ljust(max(first)), *(cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))])
+        for row in rows
+    )
