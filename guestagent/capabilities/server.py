@@ -105,6 +105,7 @@ class ManagedServer(Configurable, abc.ABC):
             config_contents=config_contents, overrides=config_overrides or {}, datastore_version=ds_version
         )
         self._bring_up("rebuild", preparation, self.rebuild_steps(preparation))
+        self.guest.report(self.service_status())
 
     def restart(self, context: RequestContext) -> None:
         self.guest.record.change(wanted=Wanted.RUNNING)

@@ -30,4 +30,7 @@ OPTIONS: list[cfg.Opt] = [
         default="database_logs",
         help="The container of the object store that published guest logs go to.",
     ),
+    cfg.IntOpt(
+        "guest_log_limit", default=1000000, min=1, help="The most bytes of one object of a published guest log."
+    ),
 ]
