@@ -17,16 +17,53 @@ class Group(enum.StrEnum):
     MODULE = "guestagent.module"
 
 
+class Package:
+    """An installed distribution.
+
+    :param distribution: as :mod:`importlib.metadata` has it.
+    """
+
+    def __init__(self, distribution: metadata.Distribution) -> None:
+        self._distribution = distribution
+
+    @property
+    def name(self) -> str:
+        """Its name, as its own metadata write it."""
+        return self._metadata["Name"]
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+        return self._metadata["Version"]
+
+    @property
+    def requirements(self) -> list[str]:
+        """What it requires, as requirement specifiers."""
+        return self._metadata.get_all("Requires-Dist") or []
+
+    @property
+    def location(self) -> str:
+        """The directory that it is installed in."""
+        return str(self._distribution.locate_file(""))
+
+    @functools.cached_property
+    def _metadata(self) -> metadata.PackageMetadata:
+        # Reading them costs a millisecond and more, and is only needed for what was declared.
+        return self._distribution.metadata
+
+
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """One entry point, and the distribution that brought it.
+    """One entry point.
 
     :ivar group: the group that it is offered in.
     :ivar entry_point: as :mod:`importlib.metadata` has it.
+    :ivar package: what brought it; none for a class that only the legacy registry names.
     """
 
     group: Group
     entry_point: metadata.EntryPoint
+    package: Package | None = None
 
     @property
     def name(self) -> str:
@@ -38,35 +75,8 @@ class Offer:
         """Where the class is, ``module:Class``."""
         return self.entry_point.value
 
-    @property
-    def distribution(self) -> str | None:
-        """The name of the distribution; none for a class that only the legacy registry names."""
-        return self._distribution_metadata["Name"] if self._distribution_metadata else None
-
-    @property
-    def version(self) -> str | None:
-        """The version of the distribution."""
-        return self._distribution_metadata["Version"] if self._distribution_metadata else None
-
-    @property
-    def requirements(self) -> list[str]:
-        """What the distribution requires, as requirement specifiers."""
-        return (self._distribution_metadata and self._distribution_metadata.get_all("Requires-Dist")) or []
-
-    @property
-    def location(self) -> str | None:
-        """The directory that the distribution is installed in."""
-        found = self.entry_point.dist
-        return str(found.locate_file("")) if found else None
-
-    @functools.cached_property
-    def _distribution_metadata(self) -> metadata.PackageMetadata | None:
-        # Reading it costs a millisecond and is only needed for what was declared.
-        found = self.entry_point.dist
-        return found.metadata if found else None
-
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version} ({self.class_path})" if self.distribution else self.class_path
+        return f"{self.package.name} {self.package.version} ({self.class_path})" if self.package else self.class_path
 
 
 def installed() -> list[Offer]:
@@ -77,7 +87,15 @@ def installed() -> list[Offer]:
     ``_cache._build_cacheable_data`` and the 32-bit times of ``_ftobytes``).
     """
     found = metadata.entry_points()
-    return [Offer(group, entry_point) for group in Group for entry_point in found.select(group=group)]
+    packages: dict[metadata.Distribution | None, Package] = {}
+    offers = []
+    for group in Group:
+        for entry_point in found.select(group=group):
+            distribution = entry_point.dist
+            if distribution is not None:
+                packages.setdefault(distribution, Package(distribution))
+            offers.append(Offer(group, entry_point, packages.get(distribution)))
+    return offers
 
 
 def names(offers: Iterable[Offer], group: Group) -> str:

@@ -65,8 +65,7 @@ def load(declaration: Declaration) -> Loaded:
         Group.STORAGE: _choose_all(offers, Group.STORAGE, declaration.storage_strategies),
         Group.MODULE: _choose_all(offers, Group.MODULE, declaration.modules),
     }
-    for offer in (datastore, *(offer for group in chosen.values() for offer in group)):
-        _check_runtime(offer)
+    _check_runtime([datastore, *(offer for group in chosen.values() for offer in group)])
     return Loaded(
         declaration=declaration,
         manager=_import_manager(declaration, datastore, offers),
@@ -102,11 +101,16 @@ def _choose_datastore(declaration: Declaration, offers: Sequence[Offer]) -> Offe
     return legacy.choose(declaration.datastore, declaration.legacy_class, offers)
 
 
-def _check_runtime(offer: Offer) -> None:
+def _check_runtime(offers: Sequence[Offer]) -> None:
     version = metadata.version(RUNTIME)
-    requirement = None if offer.distribution == RUNTIME else unmet(offer.requirements, version)
-    if requirement:
-        raise OtherRuntime(name=offer.name, group=offer.group, offer=offer, requirement=requirement, version=version)
+    for offer in offers:
+        if offer.package is None or offer.package.name == RUNTIME:
+            continue
+        requirement = unmet(offer.package.requirements, version)
+        if requirement:
+            raise OtherRuntime(
+                name=offer.name, group=offer.group, offer=offer, requirement=requirement, version=version
+            )
 
 
 class _Driver(DriverManager):  # type: ignore[type-arg]
@@ -178,7 +182,7 @@ def _import_strategies(offers: Sequence[Offer], base: type[Strategy], datastore:
 def _describe(offer: Offer) -> dict[str, str | None]:
     return {
         "name": offer.name,
-        "distribution": offer.distribution,
-        "version": offer.version,
+        "distribution": offer.package.name if offer.package else None,
+        "version": offer.package.version if offer.package else None,
         "class": offer.class_path,
     }

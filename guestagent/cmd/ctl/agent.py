@@ -98,6 +98,7 @@ def connected(conf: cfg.ConfigOpts) -> Iterator[Agent]:
     """The agent that the files are for.
 
     :raises NoAgent: they have no ``guest_id``, or a ``transport_url`` that cannot be used.
+    :raises NoBroker: inside the block, when the broker refuses us.
     """
     if not conf.guest_id:
         raise NoAgent(
@@ -105,6 +106,8 @@ def connected(conf: cfg.ConfigOpts) -> Iterator[Agent]:
         )
     # Half of this program needs no broker, and this import is most of what it costs.
     import oslo_messaging
+    from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
+    from kombu.exceptions import KombuError
 
     from guestagent.rpc.client import Client
 
@@ -123,3 +126,5 @@ def connected(conf: cfg.ConfigOpts) -> Iterator[Agent]:
             # To say goodbye the client would wait for the broker again.
             stack.pop_all()
             raise
+        except (oslo_messaging.MessagingException, AMQPError, KombuError, OSError) as error:
+            raise NoBroker(problem=str(error).rstrip(".") or type(error).__name__) from None

@@ -56,17 +56,17 @@ def _offered(
     offers: Sequence[Offer], declared: Sequence[tuple[Group, str]], loaded: set[tuple[Group, str]] | None
 ) -> Iterator[dict[str, Any]]:
     for offer in offers:
-        key = (offer.group, offer.name)
+        key, package = (offer.group, offer.name), offer.package
         yield {
             "group": offer.group.value,
             "name": offer.name,
             "installed": True,
             "declared": key in declared,
             "loaded": None if loaded is None else key in loaded,
-            "distribution": offer.distribution,
-            "version": offer.version,
+            "distribution": package.name if package else None,
+            "version": package.version if package else None,
             "class": offer.class_path,
-            "location": offer.location,
+            "location": package.location if package else None,
         }
 
 
