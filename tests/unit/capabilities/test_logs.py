@@ -439,6 +439,24 @@ def test_a_publication_that_the_store_broke_off_is_continued(
     assert b"".join(shelf.kept[name] for name in shelf.list(USER, CONTAINER, PREFIX)) == content
 
 
+class Flood(Shelf):
+    """A store in which somebody put a metafile without an end."""
+
+    poured = 0
+
+    def get(self, context: RequestContext, container: str, name: str) -> Iterator[bytes]:
+        while self.poured < 1 << 30:
+            self.poured += 1 << 16
+            yield b" " * (1 << 16)
+
+
+def test_a_metafile_without_an_end_is_not_read_to_its_end(make_guest: MakeGuest, tmp_path: Path) -> None:
+    flood = Flood()
+    with pytest.raises(StorageError, match="no metafile"):
+        Logging(make_guest(storage={"flood": flood}), tmp_path).guest_log_list(USER)
+    assert flood.poured < 1 << 20
+
+
 @pytest.mark.parametrize(
     "metafile",
     [
@@ -448,9 +466,8 @@ def test_a_publication_that_the_store_broke_off_is_continued(
         b'{"log_size": 5}',
         b'{"log_name":"a","log_type":"b","log_file":"c","log_size":-5,"log_header_digest":"d"}',
         b'{"log_name":"a","log_type":"b","log_file":"c","log_size":"5","log_header_digest":"d"}',
-        b" " * 10_000_000,
     ],
-    ids=["empty", "no json", "no object", "incomplete", "negative", "text", "endless"],
+    ids=["empty", "no json", "no object", "incomplete", "negative", "text"],
 )
 def test_a_damaged_metafile_is_an_error_that_discarding_heals(
     manager: Logging, conf: cfg.ConfigOpts, general: Path, published: Callable[[], bytes], metafile: bytes

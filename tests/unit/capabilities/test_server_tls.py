@@ -379,6 +379,19 @@ def test_a_full_disk_is_reported_and_leaves_a_pair_that_matches(
     assert situation(manager) == before
 
 
+def test_the_files_of_a_server_are_replaced_together_or_not_at_all(
+    directory: Path, issue: Callable[..., CertificateContainer]
+) -> None:
+    files = TlsFiles(directory)
+    first, second = issue(), issue("db.example.com", *(f"db{number}.example.com" for number in range(50)))
+    files.replace(files.named(first))
+    room = max(len(second.private_key), len(second.ca))
+    assert room < len(second.certificate)
+    with full_disk(room), pytest.raises(SystemFailure, match="Writing"):
+        files.replace(files.named(second))
+    assert on_disk(directory) == files_of(first)
+
+
 def test_a_damaged_previous_setting_is_named_and_in_nobodys_way(
     manager: Serving, issue: Callable[..., CertificateContainer]
 ) -> None:
