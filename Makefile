@@ -69,8 +69,8 @@ venv: .venv/installed ## Make .venv with this tree, editable, and the tools of t
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/install python3-venv
 	@echo "Installing Python packages into .venv"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --constraint tests/constraints.txt setuptools
-	@$(BIN)/python -m pip install --quiet --constraint tests/constraints.txt --no-build-isolation \
+	@$(BIN)/python -m pip install --quiet --quiet --constraint tests/constraints.txt setuptools
+	@$(BIN)/python -m pip install --quiet --quiet --constraint tests/constraints.txt --no-build-isolation \
 		--config-settings editable_mode=compat --requirement tests/requirements.txt $(addprefix --editable ,$(DISTRIBUTIONS))
 	@touch $@
 
