@@ -15,6 +15,7 @@ LOG = log.getLogger(__name__)
 UNIT_DIR = Path("/run/systemd/system")
 TIMEOUT = 60
 """Seconds for a request to systemd, which waits for no database."""
+FIRST_OWN_CODE = 200
 
 TEMPLATE = """\
 # Written by the guest agent, which keeps this service; it is gone when the service is stopped.
@@ -71,8 +72,15 @@ class SystemdControl(ProcessControl):
         _systemctl("daemon-reload")
         # What failed before must not count against a start that somebody asked for.
         command.run(["systemctl", "reset-failed", _name(service)], timeout=TIMEOUT, accept=range(256))
-        _systemctl("start", _name(service))
-        LOG.info("%s runs as %s", service.name, _name(service))
+        try:
+            _systemctl("start", _name(service))
+        except SystemFailure:
+            if not self._ended_by_itself(service):
+                self.stop(service, TIMEOUT)
+                raise
+            LOG.warning("%s ended as soon as it was started", service.name)
+        else:
+            LOG.info("%s runs as %s", service.name, _name(service))
 
     def stop(self, service: Service, timeout: float) -> None:
         if self._status(service)["ActiveState"] not in ("inactive", "failed"):
@@ -100,6 +108,16 @@ class SystemdControl(ProcessControl):
             ) from None
         LOG.info("%s has ended", service.name)
 
+    def _ended_by_itself(self, service: Service) -> bool:
+        """Whether the program was there and ended: systemd sees that before or after the start is done, as it happens.
+
+        Codes from 200 on are systemd's own, for what it could not set up; see systemd.exec(5), "Process Exit Codes".
+        """
+        status = self._status(service)
+        return (
+            status["Result"] in ("exit-code", "signal", "core-dump") and int(status["ExecMainStatus"]) < FIRST_OWN_CODE
+        )
+
     def _state(self, service: Service, status: dict[str, str]) -> ProcessState:
         match status["ActiveState"], status["SubState"]:
             case ("inactive", _) if not self._path(service).exists():
@@ -112,7 +130,10 @@ class SystemdControl(ProcessControl):
                 return ProcessState.RUNNING
 
     def _status(self, service: Service) -> dict[str, str]:
-        wanted = "--property=ActiveState,SubState,MainPID"
+        if not self._unit_dir.is_dir():
+            problem = "no systemd runs this machine; set [agent] process_control = plain"
+            raise SystemFailure(subject=f"Asking systemd for {service.name}", problem=problem)
+        wanted = "--property=ActiveState,SubState,MainPID,Result,ExecMainStatus"
         shown = command.run(["systemctl", "show", wanted, _name(service)], timeout=TIMEOUT).stdout
         return dict(line.split("=", 1) for line in shown.splitlines())
 

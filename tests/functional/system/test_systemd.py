@@ -259,7 +259,16 @@ def test_output_is_appended_to_a_log_that_others_cannot_read(control: SystemdCon
 def test_a_program_that_is_not_there_is_told(control: SystemdControl, service: Service) -> None:
     with pytest.raises(SystemFailure, match="systemctl failed"):
         control.start(dataclasses.replace(service, argv=["/no/such/program"]))
-    assert control.state(service) is not ProcessState.RUNNING
+    assert control.state(service) is ProcessState.STOPPED
+
+
+def test_an_end_at_once_is_a_crash_and_no_failure_to_start(control: SystemdControl, service: Service) -> None:
+    # systemd reports the one or the other, whichever comes first.
+    failing = dataclasses.replace(service, argv=["/usr/bin/false"])
+    for _ in range(5):
+        control.start(failing)
+        assert control.state(failing) in (ProcessState.CRASHED, ProcessState.RUNNING)
+        control.stop(failing, 30)
 
 
 def test_an_account_that_is_not_there_is_told(control: SystemdControl, service: Service) -> None:

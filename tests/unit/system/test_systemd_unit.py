@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guestagent.contract.errors import InvalidValue
+from guestagent.contract.errors import InvalidValue, SystemFailure
 from guestagent.system import systemd
 from guestagent.system.processes import Service
 
@@ -77,3 +77,10 @@ def test_percent_signs_of_paths_are_no_specifiers() -> None:
 def test_a_program_that_systemd_would_not_run_is_refused(character: str) -> None:
     with pytest.raises(InvalidValue):
         systemd.unit(dataclasses.replace(SERVICE, argv=[f"/opt/odd{character}/server"]))
+
+
+def test_a_machine_without_systemd_is_told_what_to_set(tmp_path: Path) -> None:
+    control = systemd.SystemdControl(tmp_path / "missing")
+    for ask in (control.start, control.state, control.pid, lambda service: control.stop(service, 1)):
+        with pytest.raises(SystemFailure, match="process_control = plain"):
+            ask(SERVICE)
