@@ -1,5 +1,7 @@
 """The connection to the broker, and the names that are used on it."""
 
+from typing import Any
+
 import oslo_messaging
 from oslo_config import cfg
 
@@ -12,12 +14,16 @@ def connect(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
 
     ``conf`` must be the global ``cfg.CONF``: oslo.messaging 18 drops every message with another one.
     """
-    if oslo_messaging.TransportURL.parse(conf).transport == "rabbit":
-        _set_rabbit_defaults()
-    return oslo_messaging.get_rpc_transport(conf)
+    if oslo_messaging.TransportURL.parse(conf).transport != "rabbit":
+        return oslo_messaging.get_rpc_transport(conf)
+    set_rabbit_defaults()
+    transport = oslo_messaging.get_rpc_transport(conf)
+    _verify_host_names(conf.oslo_messaging_rabbit.ssl_enforce_hostname_verification)
+    return transport
 
 
-def _set_rabbit_defaults() -> None:
+def set_rabbit_defaults() -> None:
+    """Give the driver's options the defaults that they have in an agent."""
     # The driver reads some options when it is made, so they are set where they are declared.
     from oslo_messaging._drivers import impl_rabbit
 
@@ -27,6 +33,23 @@ def _set_rabbit_defaults() -> None:
         # A broker's certificate without its name proves little.
         ssl_enforce_hostname_verification=True,
     )
+
+
+def _verify_host_names(verify: bool) -> None:
+    """Make every TLS connection verify that the certificate is for the host it goes to, or none.
+
+    Left alone, oslo.messaging has the name verified when ``transport_url`` names one host and
+    ``ssl_ca_file`` is set, and otherwise not, whatever its option says (18.3).
+    """
+    from amqp import transport
+
+    class HostVerifyingTransport(transport.SSLTransport):  # type: ignore[misc]
+        def _wrap_socket(self, sock: Any, **options: Any) -> Any:
+            # kombu has replaced "localhost" by its address here; what oslo.messaging names goes first.
+            named = options.pop("server_hostname", None) or self.host
+            return super()._wrap_socket(sock, server_hostname=named if verify else None, **options)
+
+    transport.SSLTransport = HostVerifyingTransport
 
 
 def guest_topic(guest_id: str) -> str:

@@ -1,0 +1,80 @@
+"""A broker that restarts, dies, or is not there yet; and one that proves who it is."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import MakeAgent
+from tests.functional.rpc.conftest import Guest
+from tests.support.conductor import Conductor
+from tests.support.poll import eventually
+from tests.support.rabbit import Rabbit
+from tests.support.sleeper import DATASTORE, Sleeper
+from tests.support.wire import Wire, request_context
+
+BACK = 40.0
+"""Seconds within which everybody has found a broker that is there again."""
+SOON = 15.0
+"""Seconds within which an agent ends that has nothing to finish, though the broker does not listen."""
+
+
+@pytest.mark.parametrize("leave", [Rabbit.stop, Rabbit.kill], ids=["restarts", "dies"])
+def test_everything_goes_on_when_the_broker(
+    guest: Guest, conductor: Conductor, broker: Rabbit, leave: Callable[[Rabbit], None]
+) -> None:
+    conductor.wait_for_status(guest.id, "healthy")
+    guest.sleeper.hold("create_database")
+    context = request_context("trove.common.notification.DBaaSDatabaseCreate")
+    guest.wire.cast(guest.id, "create_database", {"databases": [{"_name": "before"}]}, context=context)
+    guest.sleeper.wait_until_began("create_database")
+
+    leave(broker)
+    guest.sleeper.release("create_database")
+    eventually(lambda: guest.sleeper.databases() == ["before"])
+    broker.start()
+
+    conductor.wait_until_listening(BACK)
+    mark = len(conductor.reports)
+    conductor.wait_for_status(guest.id, "healthy", after=mark, timeout=BACK)
+    conductor.wait_for_method(guest.id, "notify_end", timeout=BACK)
+    guest.wire.reconnect()
+    guest.agent.wait_until_answers(guest.wire, BACK)
+    guest.wire.cast(guest.id, "create_database", {"databases": [{"_name": "after"}]})
+    eventually(lambda: guest.sleeper.databases() == ["before", "after"])
+    assert guest.agent.terminate() == 0
+
+
+def test_a_broker_that_is_not_there_is_waited_for(make_agent: MakeAgent, broker: Rabbit, exchange: str) -> None:
+    agent = make_agent(DATASTORE)
+    broker.stop()
+    agent.start()
+    agent.wait_for_log("Connection refused")
+    assert agent.running
+
+    broker.start()
+    with Conductor(broker, exchange) as conductor, Wire(broker, exchange) as wire:
+        conductor.wait_for_status(agent.guest_id, "healthy", timeout=BACK)
+        agent.wait_until_answers(wire, BACK)
+
+
+def test_while_the_broker_is_not_there_the_agent_can_be_stopped(make_agent: MakeAgent, broker: Rabbit) -> None:
+    agent = make_agent(DATASTORE, options={"agent": {"flush_timeout": 1}})
+    broker.stop()
+    agent.start()
+    agent.wait_for_log("Connection refused")
+    assert agent.terminate(SOON) == 0
+
+
+def test_when_the_broker_has_gone_the_agent_can_be_stopped(make_agent: MakeAgent, broker: Rabbit, wire: Wire) -> None:
+    agent = make_agent(DATASTORE, options={"agent": {"flush_timeout": 1}})
+    agent.boot(wire)
+    sleeper = Sleeper(agent)
+    sleeper.hold("create_database")
+    wire.cast(agent.guest_id, "create_database", {"databases": [{"_name": "shop"}]})
+    sleeper.wait_until_began("create_database")
+    broker.stop()
+    agent.wait_for_log("Connection refused", timeout=BACK)
+    sleeper.release("create_database")
+
+    assert agent.terminate(SOON) == 0
+    assert sleeper.databases() == ["shop"]
