@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _complain(sentence: str, code: int) -> int:
-    sys.stderr.write(f"guestagentctl: {sentence}\n")
+    sys.stderr.write(f"guestagentctl: {sentence.removesuffix('.')}\n")
     return code
 
 

@@ -106,7 +106,7 @@ def connected(conf: cfg.ConfigOpts) -> Iterator[Agent]:
         )
     # Half of this program needs no broker, and this import is most of what it costs.
     import oslo_messaging
-    from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
+    from amqp.exceptions import AMQPError
     from kombu.exceptions import KombuError
 
     from guestagent.rpc.client import Client

@@ -65,7 +65,7 @@ def test_what_the_agent_refuses_is_said_in_its_own_words(machine: Machine) -> No
     process = machine.with_agent(PREPARE, ["call", "delete_database", 'database:={"_name": "shop"}'])
 
     assert process.returncode == 1
-    assert process.stderr.splitlines()[-1] == "guestagentctl: Database shop does not exist on this guest."
+    assert process.stderr.splitlines()[-1] == "guestagentctl: Database shop does not exist on this guest"
     assert "Traceback" not in process.stderr
 
 
