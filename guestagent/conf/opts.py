@@ -23,4 +23,4 @@ def set_defaults() -> None:
     """
     from guestagent.rpc import transport
 
-    transport._set_rabbit_defaults()
+    transport.set_rabbit_defaults()
