@@ -11,6 +11,7 @@ from guestagent.contract.states import ServiceStatus
 from guestagent.operations import plan
 from guestagent.operations.instance import InstanceRecord
 from guestagent.operations.plan import Step
+from guestagent.operations.queue import OperationQueue
 from guestagent.system.processes import ProcessControl
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Guest:
     :ivar processes: who keeps the server's process.
     :ivar storage: the declared storage strategies by name, in the image's order.
     :ivar modules: the declared module drivers by type.
+    :ivar operations: what the agent is doing.
     :ivar report: sends a status to the conductor at once.
     :ivar description: what the loader found, for the capability document.
     :ivar carry_out: does the steps of a plan; every change that has more than one step goes through it.
@@ -43,6 +45,7 @@ class Guest:
     processes: ProcessControl
     storage: Mapping[str, "BaseStorage"] = dataclasses.field(default_factory=dict)
     modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
+    operations: OperationQueue = dataclasses.field(default_factory=lambda: OperationQueue(lambda: 0))
     report: Callable[[ServiceStatus], None] = lambda status: None
     description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     carry_out: Callable[[str, Sequence[Step]], None] = plan.carry_out

@@ -3,6 +3,7 @@
 from typing import Any
 
 from guestagent import contract
+from guestagent.contract.agent import AgentStatus, RunningOperation
 from guestagent.contract.context import RequestContext
 from guestagent.contract.states import ServiceStatus
 from guestagent.guest import Guest
@@ -59,6 +60,16 @@ class BaseDatastoreManager(
         from guestagent.plugins.description import describe
 
         return describe(type(self), self.guest)
+
+    def get_status(self, context: RequestContext) -> AgentStatus:
+        record, running = self.guest.record.current, self.guest.operations.current
+        return AgentStatus(
+            service_status=self.service_status().value,
+            phase=record.phase.value,
+            wanted=record.wanted.value,
+            datastore_version=record.datastore_version,
+            operation=RunningOperation(running.name, running.request_id, running.seconds) if running else None,
+        )
 
     def get_hwinfo(self, context: RequestContext) -> dict[str, Any]:
         from guestagent.system import facts

@@ -9,11 +9,11 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_service import service, systemd
 
-from guestagent.contract.states import Phase
+from guestagent.contract.states import Phase, Wanted
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
 from guestagent.operations import plan
-from guestagent.operations.instance import InstanceRecord, Wanted
+from guestagent.operations.instance import InstanceRecord
 from guestagent.operations.plan import Watcher
 from guestagent.operations.queue import OperationQueue
 from guestagent.plugins.loader import Loaded
@@ -59,6 +59,7 @@ class AgentService(service.Service):  # type: ignore[misc]
                 conf=conf,
                 state_dir=state_dir,
                 record=record,
+                operations=self._operations,
                 processes=PROCESS_CONTROLS[conf.agent.process_control](conf),
                 storage={name: strategy(conf) for name, strategy in loaded.storage.items()},
                 modules={name: driver() for name, driver in loaded.modules.items()},

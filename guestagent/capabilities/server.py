@@ -14,9 +14,8 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue, NotSupported
 from guestagent.contract.modules import ModuleEnvelope
-from guestagent.contract.states import Phase, ServiceStatus
+from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.contract.users import User
-from guestagent.operations.instance import Wanted
 from guestagent.operations.plan import Step
 from guestagent.system.processes import ProcessState, Service
 
@@ -239,8 +238,9 @@ class ManagedServer(Configurable, abc.ABC):
             try:
                 self.guest.carry_out("populate", [step])
             except GuestAgentError as error:
-                LOG.error("populate: %s failed: %s", step.name, error)
                 failures.append(error)
+        for failure in failures:
+            LOG.error("The instance is prepared, and something in it is missing: %s", failure)
         self.guest.report(self.service_status())
         if failures:
             raise failures[0]

@@ -50,10 +50,10 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
         if self.device_path is None:
             files_at.mkdir(parents=True, exist_ok=True)
             return
-        device = volume.BlockDevice(self.device_path)
+        device = self._device(None)
         if format_empty:
-            device.format_if_empty()
-        device.mount(files_at)
+            device.format_if_empty(self.guest.conf.agent.volume_filesystem)
+        device.mount(files_at, self.guest.conf.agent.volume_mount_options)
 
     def get_filesystem_stats(self, context: RequestContext, fs_path: str | None = None) -> FilesystemStats:
         try:
@@ -74,7 +74,8 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
     def mount_volume(
         self, context: RequestContext, device_path: str | None = None, mount_point: str | None = None
     ) -> None:
-        self._device(device_path).mount(self._mount_point(mount_point))
+        options = self.guest.conf.agent.volume_mount_options
+        self._device(device_path).mount(self._mount_point(mount_point), options)
 
     def unmount_volume(
         self, context: RequestContext, device_path: str | None = None, mount_point: str | None = None
@@ -94,7 +95,7 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
         path = asked or self.device_path
         if path is None:
             raise InvalidValue(subject="The volume", problem="no device was named and the instance has none")
-        return volume.BlockDevice(path)
+        return volume.BlockDevice(path, self.guest.conf.agent.volume_wait)
 
     def _mount_point(self, asked: str | None) -> Path:
         return Path(asked) if asked else self.mount_point

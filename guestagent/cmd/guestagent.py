@@ -12,6 +12,8 @@ from guestagent.system import threads
 if TYPE_CHECKING:
     from oslo_config import cfg
 
+    from guestagent.plugins.loader import Loaded
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the agent.
@@ -48,9 +50,16 @@ def _run(conf: "cfg.ConfigOpts") -> int:
     try:
         loaded = load(Declaration.read(conf))
     except PluginError as error:
-        log.getLogger(__name__).critical("%s", error)
-        _report_failure(conf)
-        return error.exit_code
+        wrong = error
+    else:
+        return _serve(conf, loaded)
+    # Outside of the handler, so that the log has the sentence once.
+    log.getLogger(__name__).critical("%s", wrong)
+    _report_failure(conf)
+    return wrong.exit_code
+
+
+def _serve(conf: "cfg.ConfigOpts", loaded: "Loaded") -> int:
     from guestagent.service import AgentService
 
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()

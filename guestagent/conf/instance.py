@@ -20,7 +20,8 @@ OPTIONS: list[cfg.Opt] = [
     cfg.DictOpt(
         "datastore_registry_ext",
         default={},
-        help="The old way of naming a manager: a dictionary of class paths. Read only to say what to write instead.",
+        help="The old way of naming a manager: a dictionary of class paths, injected into every guest. Used, with a "
+        "warning that says what to write instead, only where [image] names no datastore.",
     ),
     cfg.StrOpt(
         "conductor_queue", default="trove-conductor", help="The topic on which the control plane's conductor listens."

@@ -2,8 +2,28 @@
 
 from typing import Any
 
+import msgspec
+
 from guestagent.contract.call import OWN, TROVE, Capability, call
 from guestagent.contract.context import RequestContext
+
+
+class RunningOperation(msgspec.Struct):
+    """The change that is being made; ``seconds`` since it began."""
+
+    name: str
+    request_id: str
+    seconds: float
+
+
+class AgentStatus(msgspec.Struct):
+    """The service and the instance's record; ``wanted`` is ``running`` or ``stopped``."""
+
+    service_status: str
+    phase: str
+    wanted: str
+    datastore_version: str | None
+    operation: RunningOperation | None
 
 
 class Agent(Capability):
@@ -12,6 +32,10 @@ class Agent(Capability):
     @call(reads=True, required=True, needs_instance=False, prompt=True, namespaces=(OWN,))
     def describe(self, context: RequestContext) -> dict[str, Any]:
         """The capability document: runtime, plugin, strategies, and every call with its support."""
+
+    @call(reads=True, required=True, needs_instance=False, namespaces=(OWN,))
+    def get_status(self, context: RequestContext) -> AgentStatus:
+        """How the service is, asked of the server now, and what the agent is doing."""
 
     @call(reads=True, needs_instance=False, prompt=True, namespaces=(OWN, TROVE))
     def get_hwinfo(self, context: RequestContext) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from guestagent.contract.users import User
 class Lifecycle(Capability):
     """Prepare, start, stop, restart and rebuild."""
 
-    @call(since="1.0", cast=True, notifies=True, required=True, needs_instance=False)
+    @call(since="1.0", cast=True, notifies=True, repeatable=True, required=True, needs_instance=False)
     def prepare(
         self,
         context: RequestContext,

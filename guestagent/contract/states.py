@@ -38,3 +38,10 @@ class Phase(enum.Enum):
     PREPARING = "preparing"
     READY = "ready"
     FAILED = "failed"
+
+
+class Wanted(enum.Enum):
+    """What the control plane last asked of the server."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"

@@ -7,15 +7,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from guestagent.contract.states import Phase
+from guestagent.contract.states import Phase, Wanted
 from guestagent.system import files
-
-
-class Wanted(enum.Enum):
-    """What the control plane last asked of the server."""
-
-    RUNNING = "running"
-    STOPPED = "stopped"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,11 @@ class Operation:
     started: threading.Event = dataclasses.field(default_factory=threading.Event)
     started_at: float = 0.0
 
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.started_at
+
 
 class OperationQueue:
     """Changes run in one thread, first come, first served; reads never pass through here.
@@ -69,7 +74,7 @@ class OperationQueue:
                 operation=operation.name,
                 running=running.name if running else "an earlier operation",
                 request_id=running.request_id if running else "-",
-                seconds=time.monotonic() - running.started_at if running else 0,
+                seconds=running.seconds if running else 0,
             )
         return future.result()
 

@@ -65,6 +65,8 @@ class Dispatcher:
             refused = error
         LOG.warning("%.64r refused or failed: %s", incoming.message.get("method"), refused)
         refused.__cause__ = refused.__context__ = None
+        # Trove puts our words into a sentence of its own, which ends with a full stop.
+        refused.args = (str(refused).removesuffix("."),)
         answer = oslo_messaging.ExpectedException()
         answer.exc_info = (type(refused), refused, None)
         raise answer
@@ -87,7 +89,9 @@ class Dispatcher:
         if declared.reads:
             return self._perform(declared, context, arguments)
         work = functools.partial(self._perform, declared, context, arguments)
-        return self._operations.run(Operation(declared.name, context.request_id, work))
+        result = self._operations.run(Operation(declared.name, context.request_id, work))
+        LOG.info("%s (request %s) done", declared.name, context.request_id)
+        return result
 
     def _cast(self, declared: Call, context: RequestContext, plain: dict[str, Any]) -> None:
         try:

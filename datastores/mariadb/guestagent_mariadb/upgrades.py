@@ -7,8 +7,7 @@ from oslo_log import log
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import DatastoreDown, InvalidValue
-from guestagent.contract.states import ServiceStatus
-from guestagent.operations.instance import Wanted
+from guestagent.contract.states import ServiceStatus, Wanted
 from guestagent.operations.plan import Step
 from guestagent.system import command
 from guestagent_mariadb.administrator import DATASTORE

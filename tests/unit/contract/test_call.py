@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guestagent.contract import ALLOWED, CALLS, Call, Capability
+from guestagent.contract import ALLOWED, CALLS, Agent, Call, Capability
 from guestagent.contract.call import TROVE, call, declared_by
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
@@ -201,4 +201,4 @@ def test_supported_is_what_is_overridden() -> None:
 
 def test_the_base_manager_supports_what_the_runtime_answers_by_itself() -> None:
     supported = {declaration.name for declaration in CALLS if declaration.supported_by(BaseDatastoreManager)}
-    assert supported == {"rpc_ping", "describe", "get_hwinfo", "get_diagnostics"}
+    assert supported == {"rpc_ping", "describe", "get_status", "get_hwinfo", "get_diagnostics"}

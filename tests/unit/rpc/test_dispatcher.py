@@ -343,7 +343,7 @@ class TestSupport:
         self, guest: Guest, operations: OperationQueue, conductor: Conductor
     ) -> None:
         wire = Wire(Dispatcher(BaseDatastoreManager(guest), for_instance(None, GUEST_ID), operations, conductor))
-        runtimes_own = {"rpc_ping", "describe", "get_hwinfo", "get_diagnostics"}
+        runtimes_own = {"rpc_ping", "describe", "get_status", "get_hwinfo", "get_diagnostics"}
         for call in contract.CALLS:
             if call.name not in runtimes_own:
                 with pytest.raises(errors.NotSupported, match=f"'{call.name}'"):
