@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from guestagent.contract.errors import InvalidValue
+from guestagent.contract.errors import DatastoreError, InvalidValue
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
+from guestagent.system import volume
 from guestagent_mariadb import options
 from guestagent_mariadb.administrator import Administrator
 from guestagent_mariadb.connection import Connections
 from guestagent_mariadb.layout import Layout
 
 CREDENTIALS = "mariadb-administrator.cnf"
+ROOM = 1 << 20
 
 
 class ServerAccess(BaseDatastoreManager):
@@ -37,6 +39,21 @@ class ServerAccess(BaseDatastoreManager):
     def account(self) -> str | None:
         """The account that the server runs as; none: the agent's own."""
         return self.options.account or None
+
+    def require_room(self) -> None:
+        """See that there is room on the volume for another user or database.
+
+        Without it the server waits for room, for ever, or leaves out a part of what it was asked for.
+
+        :raises DatastoreError: the volume is full.
+        """
+        space = volume.space(self.layout.mount_point)
+        left = space.available_blocks * space.block_size
+        if left < ROOM:
+            problem = (
+                f"the volume at {self.layout.mount_point} is full ({left // 1024} KiB left); free some or grow it"
+            )
+            raise DatastoreError(subject="The change", problem=problem)
 
 
 def refuse_reserved(what: str, name: str, reserved: frozenset[str]) -> None:

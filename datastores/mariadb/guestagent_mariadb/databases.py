@@ -33,6 +33,7 @@ class MariaDBDatabases(ServerAccess):
         return SYSTEM_DATABASES | frozenset(self.options.ignore_dbs)
 
     def create_database(self, context: RequestContext, databases: list[Database]) -> None:
+        self.require_room()
         for database in databases:
             self._create(database)
 

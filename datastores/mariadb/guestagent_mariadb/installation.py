@@ -1,12 +1,13 @@
 """From an empty volume to a server that only the agent can enter."""
 
 import shutil
+from pathlib import Path
 
 from oslo_log import log
 
 from guestagent.capabilities.configuration import OVERRIDES
 from guestagent.capabilities.server import Preparation
-from guestagent.contract.errors import NotFound
+from guestagent.contract.errors import DatastoreError, NotFound, SystemFailure
 from guestagent.system import accounts, command, files
 from guestagent_mariadb.identifiers import quoted
 from guestagent_mariadb.upgrades import MariaDBUpgrades
@@ -42,20 +43,7 @@ class MariaDBInstallation(MariaDBUpgrades):
         if layout.unfinished_data_dir.exists():
             shutil.rmtree(layout.unfinished_data_dir)
         files.ensure_directory(layout.unfinished_data_dir, mode=0o700, owner=self.account, group=self.account)
-        command.run(
-            [
-                self.options.install_program,
-                f"--defaults-file={layout.main_file}",
-                f"--datadir={layout.unfinished_data_dir}",
-                # The system's root may enter as root, with no password; nobody else has any.
-                "--auth-root-authentication-method=socket",
-                "--auth-root-socket-user=root",
-                "--skip-name-resolve",
-                "--skip-test-db",
-            ],
-            timeout=self.options.program_timeout,
-            user=self.account,
-        )
+        self._install(layout.unfinished_data_dir)
         layout.unfinished_data_dir.rename(layout.data_dir)
         files.sync_directory(layout.mount_point)
 
@@ -91,3 +79,21 @@ class MariaDBInstallation(MariaDBUpgrades):
         for user, host in left:
             self.connections.execute("Dropping a user of the installation", "DROP USER %s@%s", (user, host))
         self.connections.execute("Dropping the test database", f"DROP DATABASE IF EXISTS {quoted('test')}")
+
+    def _install(self, directory: Path) -> None:
+        log_size = self.error_log.size()
+        argv = [
+            self.options.install_program,
+            f"--defaults-file={self.layout.main_file}",
+            f"--datadir={directory}",
+            # The system's root may enter as root, with no password; nobody else has any.
+            "--auth-root-authentication-method=socket",
+            "--auth-root-socket-user=root",
+            "--skip-name-resolve",
+            "--skip-test-db",
+        ]
+        try:
+            command.run(argv, timeout=self.options.program_timeout, user=self.account)
+        except SystemFailure as error:
+            problem = self.error_log.reasons(log_size) or str(error)
+            raise DatastoreError(subject="Making the data directory", problem=problem) from error

@@ -23,6 +23,7 @@ class MariaDBRoot(MariaDBUsers):
         return self.enable_root_with_password(context, passwords.generated())
 
     def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
+        self.require_room()
         password = root_password or passwords.generated()
         kept = passwords.digest(password, "root")
         change = "ALTER" if self.user_exists(ROOT) else "CREATE"

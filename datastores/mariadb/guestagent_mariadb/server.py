@@ -12,6 +12,7 @@ from guestagent.guest import Guest
 from guestagent.system import files
 from guestagent.system.processes import ProcessState, Service
 from guestagent_mariadb.connection import Connections
+from guestagent_mariadb.error_log import ErrorLog
 from guestagent_mariadb.settings import MariaDBSettings
 
 LOG = log.getLogger(__name__)
@@ -34,6 +35,11 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
 
     def volume_details(self) -> dict[str, Any]:
         return {"data_directory": str(self.layout.data_dir)}
+
+    @property
+    def error_log(self) -> ErrorLog:
+        """What the server says about itself."""
+        return ErrorLog(self.layout.error_log)
 
     def service(self) -> Service:
         return Service(
@@ -61,16 +67,14 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
         self.make_directories()
         self.write_agent_layer()
         try:
-            super().start_server()
+            self._start()
         except DatastoreError as error:
             if self.guest.processes.state(self.service()) is ProcessState.RUNNING or not self.return_to_good():
                 raise
-            LOG.error("The server did not start with the changed configuration: %s", error)
+            LOG.error("The changed configuration is taken back: %s", error)
             self.stop_server()
-            super().start_server()
-            problem = (
-                f"the server did not start with it and runs with the previous one; {self.layout.error_log} says why"
-            )
+            self._start()
+            problem = f"the server has the previous one, because with it: {error}"
             raise InvalidValue(subject="The changed configuration", problem=problem) from error
         self.remember_good()
 
@@ -93,3 +97,12 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
             # One that is there may be the distribution's, with its own idea of who looks in.
             if not path.exists():
                 files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
+
+    def _start(self) -> None:
+        log_size = self.error_log.size()
+        try:
+            super().start_server()
+        except DatastoreError as error:
+            if reasons := self.error_log.reasons(log_size):
+                raise DatastoreError(subject=error.facts["subject"], problem=reasons) from error
+            raise

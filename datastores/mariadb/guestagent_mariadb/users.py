@@ -33,6 +33,7 @@ class MariaDBUsers(MariaDBDatabases):
         return SYSTEM_USERS | {self.administrator.name} | frozenset(self.options.ignore_users)
 
     def create_user(self, context: RequestContext, users: list[User]) -> None:
+        self.require_room()
         for user in users:
             self._create_user(user)
 
@@ -65,6 +66,7 @@ class MariaDBUsers(MariaDBDatabases):
         self.connections.execute(f"Dropping user '{account}'", "DROP USER %s@%s", account)
 
     def change_passwords(self, context: RequestContext, users: list[PasswordChange]) -> None:
+        self.require_room()
         changes = [(self._existing_user(user.name, user.host), user.password) for user in users]
         digests = [(account, digest(password, f"user '{account}'")) for account, password in changes]
         for account, kept in digests:
@@ -73,6 +75,7 @@ class MariaDBUsers(MariaDBDatabases):
     def update_attributes(
         self, context: RequestContext, username: str, hostname: str | None, user_attrs: UserAttributes
     ) -> None:
+        self.require_room()
         account = self._existing_user(username, hostname)
         wanted = Account(
             account.name if user_attrs.name is None else self._own_user_name(user_attrs.name),
@@ -89,6 +92,7 @@ class MariaDBUsers(MariaDBDatabases):
             )
 
     def grant_access(self, context: RequestContext, username: str, hostname: str | None, databases: list[str]) -> None:
+        self.require_room()
         account = self._existing_user(username, hostname)
         for database in databases:
             if not self.database_exists(self.own_database(database)):
