@@ -63,7 +63,7 @@ class TestLive:
             ("event_scheduler", "ON", "ON"),
             ("sql_mode", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"),
             ("character_set_server", "latin1", "latin1"),
-            ("init_connect", "SET @a = \"it's # 1; \\\\ here\"", "SET @a = \"it's # 1; \\\\ here\""),
+            ("init_connect", 'SET @a = "it\'s # 1; \\\\ here"', 'SET @a = "it\'s # 1; \\\\ here"'),
         ],
     )
     def test_every_kind_of_value(self, manager: MariaDBManager, name: str, given: object, found: object) -> None:
@@ -74,7 +74,9 @@ class TestLive:
         assert variable(manager, variable_name) == found
 
     def test_the_agent_means_the_same_whatever_the_user_set(self, manager: MariaDBManager) -> None:
-        attach(manager, {"sql_mode": "ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "old_passwords": 1, "max_statement_time": 0.001})
+        attach(
+            manager, {"sql_mode": "ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "old_passwords": 1, "max_statement_time": 0.001}
+        )
         manager.restart(CONTEXT)
         assert manager.list_users(CONTEXT) == ([], None)
         assert variable(manager, "sql_mode") == "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"
@@ -126,7 +128,7 @@ class TestRestart:
         attach(manager, {"max_connections": 170})
         # Right for a new data directory, and wrong for this one: only a start finds out.
         manager.update_overrides(CONTEXT, {"max_connections": 171, "innodb_page_size": "64K"})
-        with pytest.raises(InvalidValue, match="error.log"):
+        with pytest.raises(InvalidValue, match="innodb_page_size"):
             manager.restart(CONTEXT)
         assert manager.service_status() is ServiceStatus.HEALTHY
         assert variable(manager, "max_connections") == 170
@@ -188,7 +190,9 @@ class TestRefused:
         assert variable(manager, "sort_buffer_size") == 1 << 20
 
     @pytest.mark.parametrize(
-        "values", [{"datadir": "/tmp"}, {"init_file": "/tmp/x"}, {"klingon": 1}, {"timestamp": 1}, {"`; --": 1}], ids=str
+        "values",
+        [{"datadir": "/tmp"}, {"init_file": "/tmp/x"}, {"klingon": 1}, {"timestamp": 1}, {"`; --": 1}],
+        ids=str,
     )
     def test_a_live_setting_that_cannot_be(self, manager: MariaDBManager, values: dict[str, Any]) -> None:
         with pytest.raises(InvalidValue):

@@ -1,8 +1,10 @@
 """Starts, stops and statuses of a real server, also when the agent or the server dies on the way."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pymysql
 import pytest
@@ -14,6 +16,8 @@ from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
 from tests.functional.mariadb.machine import CONTEXT, Machine, user
 from tests.support.poll import eventually
+
+READ_ONLY = 1290
 
 
 @pytest.fixture(autouse=True)
@@ -124,11 +128,12 @@ def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: Ma
 def test_the_agent_gets_in_when_users_hold_every_connection(guest: Machine, manager: MariaDBManager) -> None:
     manager.create_user(CONTEXT, [user("crowd")])
     manager.connections.execute("Narrowing", "SET GLOBAL max_connections = 10")
-    crowd = []
+    crowd: list[Any] = []
     try:
-        with pytest.raises(pymysql.err.OperationalError):
+        with contextlib.suppress(pymysql.err.OperationalError):
             while True:
                 crowd.append(guest.log_in("crowd", "Wee/sleekit 1"))
+        assert 0 < len(crowd) <= 10
         assert guest.manager().service_status() is ServiceStatus.HEALTHY
         assert manager.get_user(CONTEXT, "crowd") is not None
     finally:
@@ -173,7 +178,8 @@ class TestReadOnly:
         try:
             guest.ask("writer", "Wee/sleekit 1", "CREATE OR REPLACE TABLE written.t (a INT)")
         except pymysql.err.OperationalError as error:
-            assert error.args[0] == 1290
+            if error.args[0] != READ_ONLY:
+                raise
             return False
         return True
 

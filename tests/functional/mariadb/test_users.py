@@ -28,7 +28,10 @@ HOSTILE = [
     "x" * 65,
     "x" * 128,
 ]
-REFUSED = ["", "x" * 129, "nul\0", "new\nline", "root ", " lead", "😀", "\ud800", "root", "guestagent", "mariadb.sys", "mysql"]
+REFUSED = ["", "x" * 129, "nul\0", "new\nline", "root ", " lead", "😀", "\ud800"]
+RESERVED = ["root", "ROOT", "guestagent", "mariadb.sys", "mysql"]
+HOSTS = ["%", "127.0.0.1", "10.0.0.%", "10.0.0.0/255.0.0.0", "::1", "Db.Example.COM", "10._._.1"]
+NO_HOSTS = ["localhost", "LOCALHOST", "a'b", "a b", "a\nb", "x" * 256, "'; --", "ho`st", "хост", "a@b"]
 
 
 def names(manager: MariaDBManager) -> list[str]:
@@ -54,7 +57,7 @@ def test_a_name_is_a_name_whatever_it_looks_like(guest: Machine, manager: MariaD
     assert names(manager) == before
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", REFUSED + RESERVED)
 def test_a_name_that_the_server_cannot_have_is_refused(manager: MariaDBManager, name: str) -> None:
     before = names(manager)
     with pytest.raises(InvalidValue) as refused:
@@ -76,7 +79,7 @@ def test_hidden_and_impossible_users_are_not_there(manager: MariaDBManager, name
     assert manager.answers()
 
 
-@pytest.mark.parametrize("host", ["%", "127.0.0.1", "10.0.0.%", "10.0.0.0/255.0.0.0", "::1", "Db.Example.COM", "10._._.1"])
+@pytest.mark.parametrize("host", HOSTS)
 def test_a_user_has_a_host(manager: MariaDBManager, host: str) -> None:
     manager.create_user(CONTEXT, [user("hosted", host=host)])
     assert f"hosted@{host.lower()}" in names(manager)
@@ -84,7 +87,7 @@ def test_a_user_has_a_host(manager: MariaDBManager, host: str) -> None:
     assert f"hosted@{host.lower()}" not in names(manager)
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "a'b", "a b", "a\nb", "x" * 256, "'; --", "ho`st", "хост", "a@b"])
+@pytest.mark.parametrize("host", NO_HOSTS)
 def test_a_host_that_is_none_is_refused(manager: MariaDBManager, host: str) -> None:
     before = names(manager)
     with pytest.raises(InvalidValue):

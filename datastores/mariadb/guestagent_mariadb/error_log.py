@@ -1,0 +1,38 @@
+"""Why a server did not start, in its own words."""
+
+import os
+from pathlib import Path
+
+MARK = "[ERROR] "
+LONGEST = 1 << 16
+REASONS = 3
+
+
+class ErrorLog:
+    """The server's error log.
+
+    :param path: the server's account may write there, so that a link is not followed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def size(self) -> int:
+        """Where the next message will stand, in bytes."""
+        try:
+            return self._path.lstat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def reasons(self, since: int) -> str:
+        """The first errors after a place, the ones that the others follow from; empty: there are none."""
+        try:
+            file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            text = os.pread(file, LONGEST, since).decode(errors="replace")
+        finally:
+            os.close(file)
+        errors = [line.partition(MARK)[2].strip() for line in text.splitlines() if MARK in line]
+        return "; ".join(errors[:REASONS])
