@@ -25,8 +25,6 @@ def conf(tmp_path: Path) -> cfg.ConfigOpts:
     """The runtime's options with their defaults, everything below the test's own directory."""
     made = cfg.ConfigOpts()
     options.register(made)
-    if "guest_log_limit" not in made:
-        made.register_opt(cfg.IntOpt("guest_log_limit", default=1000000, min=1))
     made([], default_config_files=[], default_config_dirs=[])
     for name in ("state_dir", "run_dir", "storage_dir"):
         made.set_override(name, str(tmp_path / name), group="agent")

@@ -18,10 +18,9 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, DatastoreError, InvalidValue, NotSupported, SystemFailure
 from guestagent.contract.modules import Module, ModuleEnvelope, ModuleResult
-from guestagent.contract.states import Phase, ServiceStatus
+from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.contract.users import User
 from guestagent.guest import Guest
-from guestagent.operations.instance import Wanted
 from guestagent.operations.plan import Step
 from guestagent.system.processes import ProcessState, Service
 from tests.support.poll import eventually
@@ -250,7 +249,7 @@ def test_rebuild_brings_the_kept_data_up(manager: Greeter, reported: list[Servic
     manager.rebuild(CONTEXT, "8.0", config_contents="a = 1\n", config_overrides={"b": 2})
     assert manager.said() == "a = 1\nb = 2\n"
     assert manager.guest.record.current.phase is Phase.READY
-    assert reported[0] is ServiceStatus.BUILDING
+    assert reported == [ServiceStatus.BUILDING, ServiceStatus.HEALTHY]
 
 
 def test_a_stopped_server_stays_stopped(prepared: Greeter, reported: list[ServiceStatus]) -> None:

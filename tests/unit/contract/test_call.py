@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guestagent.contract import ALLOWED, CALLS, Agent, Call, Capability
+from guestagent.contract import ALLOWED, CALLS, Call, Capability
 from guestagent.contract.call import TROVE, call, declared_by
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database

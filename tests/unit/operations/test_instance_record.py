@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from guestagent.contract.states import Phase
-from guestagent.operations.instance import Instance, InstanceRecord, Wanted
+from guestagent.contract.states import Phase, Wanted
+from guestagent.operations.instance import Instance, InstanceRecord
 
 CHANGED = {
     "phase": Phase.READY,
