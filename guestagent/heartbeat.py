@@ -4,10 +4,8 @@ import contextlib
 
 from oslo_log import log
 
-from guestagent.contract import ALLOWED
-from guestagent.contract.call import TROVE
 from guestagent.contract.errors import GuestAgentError, Leaving
-from guestagent.contract.states import Phase, ServiceStatus
+from guestagent.contract.states import ServiceStatus
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.queue import Operation, OperationQueue
 from guestagent.rpc.conductor import Conductor
@@ -18,9 +16,6 @@ LOG = log.getLogger(__name__)
 class Heartbeat:
     """Says how the service is.
 
-    Before prepare it says ``building`` and after a failed one ``failed to spawn``: both from the record,
-    because there may be no server to ask.
-
     :param manager: is asked for the server's status.
     :param operations: takes the start of a server that died.
     :param conductor: hears it.
@@ -30,28 +25,13 @@ class Heartbeat:
         self._manager = manager
         self._operations = operations
         self._conductor = conductor
-        self._has_phases = ALLOWED[TROVE, "prepare"].supported_by(type(manager))
 
     def beat(self) -> None:
         """Say it now, and see to a server that is down and should not be."""
-        status = self.status()
+        status = self._manager.reported_status()
         self._conductor.heartbeat(status)
         if status is ServiceStatus.CRASHED and self._operations.current is None:
             self.ensure_running()
-
-    def status(self) -> ServiceStatus:
-        """The service's status."""
-        phase = self._manager.guest.record.current.phase if self._has_phases else Phase.READY
-        if phase is Phase.FAILED:
-            return ServiceStatus.FAILED
-        if phase is not Phase.READY:
-            return ServiceStatus.BUILDING
-        try:
-            return self._manager.service_status()
-        except Exception:
-            # A mistake of the plugin's must not silence the heart.
-            LOG.exception("The plugin could not tell the service's status")
-            return ServiceStatus.UNKNOWN
 
     def ensure_running(self) -> None:
         """Queue the start of what should be up; a leaving agent leaves that to the next one."""

@@ -2,11 +2,16 @@
 
 from typing import Any
 
+from oslo_log import log
+
 from guestagent import contract
 from guestagent.contract.agent import AgentStatus, RunningOperation
+from guestagent.contract.call import TROVE
 from guestagent.contract.context import RequestContext
-from guestagent.contract.states import ServiceStatus
+from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.guest import Guest
+
+LOG = log.getLogger(__name__)
 
 PLUGIN_API = (1, 0)
 """The version of the interface between runtime and plugins; a plugin's packaging says which it needs."""
@@ -39,6 +44,7 @@ class BaseDatastoreManager(
     def __init__(self, guest: Guest) -> None:
         self.guest = guest
         self.datastore_name = guest.datastore
+        self._has_phases = contract.ALLOWED[TROVE, "prepare"].supported_by(type(self))
 
     def service_status(self) -> ServiceStatus:
         """The server's status, asked of the server itself; every heartbeat says it.
@@ -46,6 +52,20 @@ class BaseDatastoreManager(
         Must return within a few seconds whatever the server does, and never raises.
         """
         return ServiceStatus.UNKNOWN
+
+    def reported_status(self) -> ServiceStatus:
+        """What a heartbeat says: by the record before prepare has ended well, and by the server afterwards."""
+        phase = self.guest.record.current.phase if self._has_phases else Phase.READY
+        if phase is Phase.FAILED:
+            return ServiceStatus.FAILED
+        if phase is not Phase.READY:
+            return ServiceStatus.BUILDING
+        try:
+            return self.service_status()
+        except Exception:
+            # A mistake of the plugin's must not silence the heart.
+            LOG.exception("The plugin could not tell the service's status")
+            return ServiceStatus.UNKNOWN
 
     def ensure_running(self) -> None:
         """Bring up what the record says should be up and is not.
@@ -64,7 +84,7 @@ class BaseDatastoreManager(
     def get_status(self, context: RequestContext) -> AgentStatus:
         record, running = self.guest.record.current, self.guest.operations.current
         return AgentStatus(
-            service_status=self.service_status().value,
+            service_status=self.reported_status().value,
             phase=record.phase.value,
             wanted=record.wanted.value,
             datastore_version=record.datastore_version,

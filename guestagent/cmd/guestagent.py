@@ -4,9 +4,9 @@ import queue
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestagent.plugins import cache
 from guestagent.system import threads
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :returns: 0 after SIGTERM or SIGINT; the plugin error's own code when the image or what was injected is
         wrong, see :mod:`guestagent.plugins.errors`; 2 when a file cannot be read.
     """
+    cache.use(cache.FALLBACK)
     threads.select()
     from oslo_config import cfg
     from oslo_log import log
@@ -40,9 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(conf: "cfg.ConfigOpts") -> int:
     from oslo_log import log
 
-    from guestagent.plugins import cache
-
-    cache.use(Path(conf.agent.state_dir))
     from guestagent.plugins.declaration import Declaration
     from guestagent.plugins.errors import PluginError
     from guestagent.plugins.loader import load

@@ -8,6 +8,8 @@ from guestagent.conf import agent, image, instance
 
 DEFAULT_FILES = ("/etc/guestagent/image.conf", "/etc/guestagent/guestagent.conf")
 """Read when they exist, before anything that the command line names."""
+INJECTED_DIRECTORY = "/etc/trove/conf.d"
+"""Where the control plane puts its files; read when it exists and the command line names no directory."""
 
 
 def register(conf: cfg.ConfigOpts) -> None:
@@ -34,5 +36,5 @@ def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
         prog=program,
         version=metadata.version("guestagent"),
         default_config_files=[name for name in DEFAULT_FILES if Path(name).exists()],
-        default_config_dirs=[],
+        default_config_dirs=[INJECTED_DIRECTORY] if Path(INJECTED_DIRECTORY).is_dir() else [],
     )
