@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import amqp  # type: ignore[import-untyped]
+import amqp
 
 from tests.support import messages
 from tests.support.encryption import Cryptor, sealed_by

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import amqp  # type: ignore[import-untyped]
+import amqp
 
 EXPIRES = {"x-expires": 1800000}
 """Queues that belong to one process vanish when nobody has used them for half an hour (ms)."""

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Self
 
-import amqp  # type: ignore[import-untyped]
+import amqp
 
 from tests.support import messages
 from tests.support.encryption import Cryptor
@@ -143,10 +143,16 @@ class Wire:
         :param key: encrypts the request and decrypts the result.
         :param timeout: seconds; the broker forgets a call that nobody took by then.
         """
-        message_id = uuid.uuid4().hex
         message = self.message(method, args, version=version, namespace=namespace, context=context, key=key)
-        message |= {"_msg_id": message_id, "_reply_q": self._reply_queue, "_timeout": None}
-        self.send_raw(messages.pack(message), guest_id, expiration=str(int(timeout * 1000)))
+        return self.begin_message(guest_id, message, key=key, timeout=timeout)
+
+    def begin_message(
+        self, guest_id: str, message: Mapping[str, Any], *, key: str | None = None, timeout: float = 15.0
+    ) -> Pending:
+        """Send a message of :meth:`message` as a call, however it was spoilt."""
+        message_id = uuid.uuid4().hex
+        call = {**message, "_msg_id": message_id, "_reply_q": self._reply_queue, "_timeout": None}
+        self.send_raw(messages.pack(call), guest_id, expiration=str(int(timeout * 1000)))
         return Pending(self, message_id, key, timeout)
 
     def ask(self, guest_id: str, method: str, args: Mapping[str, Any] | None = None, **how: Any) -> Reply:
