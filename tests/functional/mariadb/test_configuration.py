@@ -20,9 +20,9 @@ def overrides(manager: MariaDBManager) -> str:
     return manager.configuration.read("overrides")
 
 
-@pytest.fixture(autouse=True)
-def no_overrides(guest: Machine, manager: MariaDBManager) -> Iterator[None]:
-    """Every test begins with the flavour's configuration in force."""
+@pytest.fixture
+def from_the_flavour(guest: Machine, manager: MariaDBManager) -> Iterator[None]:
+    """The test begins with the flavour's configuration in force."""
     manager.update_overrides(CONTEXT, {}, remove=True)
     manager.restart(CONTEXT)
     guest.reports.clear()
@@ -36,6 +36,7 @@ def attach(manager: MariaDBManager, values: dict[str, Any]) -> None:
     manager.apply_overrides(CONTEXT, values)
 
 
+@pytest.mark.usefixtures("from_the_flavour")
 class TestLive:
     """What the server takes while it runs."""
 
@@ -103,6 +104,7 @@ class TestLive:
         assert variable(manager, "default_storage_engine") == "InnoDB"
 
 
+@pytest.mark.usefixtures("from_the_flavour")
 class TestRestart:
     """What waits for a restart."""
 
@@ -138,6 +140,11 @@ class TestRestart:
 
 class TestRefused:
     """What never reaches the files, with the running server and the files as they were."""
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def attached(cls, guest: Machine) -> None:
+        attach(guest.manager(), {"max_connections": 180})
 
     @pytest.mark.parametrize(
         "values",
@@ -180,7 +187,6 @@ class TestRefused:
         ids=str,
     )
     def test_a_setting_that_cannot_be(self, manager: MariaDBManager, values: dict[str, Any]) -> None:
-        attach(manager, {"max_connections": 180})
         before = overrides(manager)
         with pytest.raises(InvalidValue) as refused:
             manager.update_overrides(CONTEXT, {"sort_buffer_size": 65536, **values})
@@ -199,6 +205,7 @@ class TestRefused:
             manager.apply_overrides(CONTEXT, values)
 
 
+@pytest.mark.usefixtures("from_the_flavour")
 class TestBase:
     """The configuration that comes with the flavour."""
 

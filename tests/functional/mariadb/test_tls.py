@@ -176,6 +176,7 @@ def test_what_openssl_refuses_never_reaches_the_server(
     assert manager.ssl_show(CONTEXT)["certificate"]["cn"] == "db-1"
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_versions_are_not_spoken(guest: Machine, manager: MariaDBManager, authority: Authority) -> None:
     manager.ssl_action(CONTEXT, "basic", authority.container("db-1"), enable=1)
     manager.restart(CONTEXT)
