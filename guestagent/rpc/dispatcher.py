@@ -64,12 +64,7 @@ class Dispatcher:
         except GuestAgentError as error:
             refused = error
         LOG.warning("%.64r refused or failed: %s", incoming.message.get("method"), refused)
-        refused.__cause__ = refused.__context__ = None
-        # Trove puts our words into a sentence of its own, which ends with a full stop.
-        refused.args = (str(refused).removesuffix("."),)
-        answer = oslo_messaging.ExpectedException()
-        answer.exc_info = (type(refused), refused, None)
-        raise answer
+        raise _expected(refused)
 
     def _answer(self, message: dict[str, Any], sealed_context: dict[str, Any], waits: bool) -> Any:
         name, namespace = message.get("method"), message.get("namespace") or TROVE
@@ -140,6 +135,17 @@ class Dispatcher:
         phase = self._manager.guest.record.current.phase
         if phase is not Phase.READY and self._has_phases and declared.needs_instance and declared in self._supported:
             raise NotPrepared(operation=declared.name, phase=phase.value)
+
+
+def _expected(refused: GuestAgentError) -> Exception:
+    """The error as oslo.messaging sends it without a word in the log."""
+    # Its traceback holds the whole message, in circles that only the garbage collector would find.
+    refused.__cause__ = refused.__context__ = refused.__traceback__ = None
+    # Trove puts our words into a sentence of its own, which ends with a full stop.
+    refused.args = (str(refused).removesuffix("."),)
+    answer: Exception = oslo_messaging.ExpectedException()
+    answer.exc_info = (type(refused), refused, None)  # type: ignore[attr-defined]
+    return answer
 
 
 def _find(name: str, namespace: str, version: str) -> Call:
