@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from oslo_log import log
 
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
+from guestagent.contract.errors import GuestAgentError, InvalidValue, NotFound, SystemFailure
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import CertificateContainer, TlsResult
 from guestagent.manager import BaseDatastoreManager
@@ -19,6 +20,8 @@ from guestagent.system import files
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+LOG = log.getLogger(__name__)
 
 BASIC = "basic"
 """Clients may use TLS."""
@@ -125,8 +128,8 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
     def enable_tls(self, mode: str) -> bool:
         """Let the server use the files, which are in place, and ask of clients what the mode says.
 
-        Repeating it is safe. Where it raises, it has taken its own changes back; the caller puts the
-        previous files back.
+        Repeating it is safe. Where it raises, it has taken its own changes back; the caller then puts the
+        previous files back, and lets the server use those in the same way.
 
         :returns: whether that is in force only when the server has been restarted.
         """
@@ -226,21 +229,35 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
             raise SystemFailure(subject=f"Writing {self._previous_path}", problem=error.strerror) from error
 
     def _put_in_force(self, setting: Setting) -> bool:
-        before = self.tls_files().read()
+        before = self._present()
         try:
-            if setting.mode is None:
-                restart_required = self.disable_tls()
-                self.tls_files().replace({})
-            else:
-                self.tls_files().replace(setting.files)
-                restart_required = self.enable_tls(setting.mode)
+            restart_required = self._change_to(setting)
         except BaseException:
-            self.tls_files().replace(before)
+            self._return_to(before)
             raise
         self.guest.record.change(tls_mode=setting.mode)
         if restart_required:
             self.guest.report(ServiceStatus.RESTART_REQUIRED)
         return restart_required
+
+    def _change_to(self, setting: Setting) -> bool:
+        if setting.mode is None:
+            restart_required = self.disable_tls()
+            self.tls_files().replace({})
+            return restart_required
+        self.tls_files().replace(setting.files)
+        return self.enable_tls(setting.mode)
+
+    def _return_to(self, setting: Setting) -> None:
+        """After a failure: the files as they were, and a server that may have loaded the new ones told so."""
+        self.tls_files().replace(setting.files)
+        try:
+            if setting.mode is None:
+                self.disable_tls()
+            else:
+                self.enable_tls(setting.mode)
+        except GuestAgentError as error:
+            LOG.error("The previous TLS files are back, but the server did not take them again: %s", error)
 
 
 def check_certificates(container: CertificateContainer) -> None:

@@ -50,9 +50,7 @@ class ServerAccess(BaseDatastoreManager):
         space = volume.space(self.layout.mount_point)
         left = space.available_blocks * space.block_size
         if left < ROOM:
-            problem = (
-                f"the volume at {self.layout.mount_point} is full ({left // 1024} KiB left); free some or grow it"
-            )
+            problem = f"the volume at {self.layout.mount_point} is full ({left // 1024} KiB left); free some or grow it"
             raise DatastoreError(subject="The change", problem=problem)
 
 

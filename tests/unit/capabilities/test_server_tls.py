@@ -36,6 +36,7 @@ class Serving(ServerTls):
         self.mode: str | None = None
         self.shown: str | None = None
         self.refuses = False
+        self.fails_late = False
         self.needs_restart = False
 
     def tls_files(self) -> TlsFiles:
@@ -45,6 +46,9 @@ class Serving(ServerTls):
         self._refuse()
         self.mode, self.shown = mode, self.tls_files().certificate.read_text()
         assert self.tls_files().private_key.exists()
+        if self.fails_late:
+            self.fails_late = False
+            raise DatastoreError(subject="Changing how users log in", problem="the server went away")
         return self.needs_restart
 
     def disable_tls(self) -> bool:
@@ -347,6 +351,19 @@ def test_where_the_server_refuses_everything_is_as_before(
     manager.refuses = False
     manager.ssl_rollback(CONTEXT)
     assert manager.mode == "basic"
+
+
+@pytest.mark.parametrize("enabled_before", [True, False])
+def test_a_server_that_has_loaded_the_new_files_is_told_to_load_the_previous_ones(
+    manager: Serving, issue: Callable[..., CertificateContainer], enabled_before: bool
+) -> None:
+    if enabled_before:
+        manager.ssl_action(CONTEXT, "basic", issue("first.example.com"), 1, None)
+    before = situation(manager)
+    manager.fails_late = True
+    with pytest.raises(DatastoreError, match="went away"):
+        manager.ssl_action(CONTEXT, "enforced", issue("second.example.com"), 1, None)
+    assert situation(manager) == before
 
 
 def change(manager: Serving, action: str, new: CertificateContainer) -> None:
