@@ -39,7 +39,7 @@ class ConfigurationFiles:
     def read(self, layer: str) -> str:
         """A layer's text; one that was never written is empty."""
         try:
-            return self.path(layer).read_text()
+            return self.path(layer).read_text(encoding="utf-8")
         except FileNotFoundError:
             return ""
 

@@ -108,7 +108,9 @@ class Publication:
         :param digest: of the file's beginning.
         """
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-        self._storage.put(self._context, self.container, f"{self.prefix}log-{now}", [piece])
+        # Trove's client finds the last lines of a log by the number of lines in each object.
+        lines = {"lines": str(len(piece.splitlines()))}
+        self._storage.put(self._context, self.container, f"{self.prefix}log-{now}", [piece], lines)
         metafile = Metafile(self._log.name, self._log.kind.value, str(self._log.path), size, digest)
         # After every piece: an agent that is killed on the way repeats one piece and not the whole log.
         self._storage.put(self._context, self.container, metafile_of(self.prefix), [msgspec.json.encode(metafile)])

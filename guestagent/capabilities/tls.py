@@ -14,7 +14,7 @@ from oslo_log import log
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue, NotFound, SystemFailure
 from guestagent.contract.states import ServiceStatus
-from guestagent.contract.tls import CertificateContainer, TlsResult
+from guestagent.contract.tls import CertificateContainer, TlsResult, TlsRollback
 from guestagent.manager import BaseDatastoreManager
 from guestagent.system import files
 
@@ -169,13 +169,13 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         with self._kept_for_rollback(wanted):
             return TlsResult(restart_required=self._put_in_force(wanted))
 
-    def ssl_rollback(self, context: RequestContext) -> TlsResult:
+    def ssl_rollback(self, context: RequestContext) -> TlsRollback:
         previous = self._previous()
         if previous is None:
             raise NotFound(subject="A previous TLS setting")
         restart_required = self._put_in_force(previous)
         self._previous_path.unlink()
-        return TlsResult(restart_required=restart_required, status=ON if previous.mode else OFF, mode=previous.mode)
+        return TlsRollback(restart_required=restart_required, status=ON if previous.mode else OFF, mode=previous.mode)
 
     @property
     def _previous_path(self) -> Path:

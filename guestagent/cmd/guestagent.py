@@ -58,12 +58,19 @@ def _run(conf: "cfg.ConfigOpts") -> int:
 
 
 def _serve(conf: "cfg.ConfigOpts", loaded: "Loaded") -> int:
+    from oslo_log import log
+
+    from guestagent.contract.errors import GuestAgentError
     from guestagent.service import AgentService
 
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: signals.put(number))
-    service = AgentService(conf, loaded)
+    try:
+        service = AgentService(conf, loaded)
+    except GuestAgentError as error:
+        log.getLogger(__name__).critical("%s", error)
+        return 1
     service.start()
     while signals.get() == signal.SIGHUP:
         service.reset()

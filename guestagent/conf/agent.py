@@ -33,7 +33,7 @@ OPTIONS: list[cfg.Opt] = [
     cfg.IntOpt(
         "busy_wait",
         default=5,
-        min=0,
+        min=1,
         mutable=True,
         help="Seconds that a call that changes something waits for its turn before it is answered 'busy'.",
     ),

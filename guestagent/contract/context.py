@@ -28,7 +28,7 @@ class RequestContext:
     @property
     def is_admin(self) -> bool:
         """Whether the requester acts as an administrator of the cloud."""
-        return bool(self.values.get("is_admin"))
+        return self.values.get("is_admin") is True
 
     @property
     def notification(self) -> Mapping[str, Any] | None:

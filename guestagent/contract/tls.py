@@ -15,13 +15,25 @@ class CertificateContainer(msgspec.Struct):
     certificate: str
     ca: str = ""
 
+    def __repr__(self) -> str:
+        return "CertificateContainer(…)"
 
-class TlsResult(msgspec.Struct, omit_defaults=True):
-    """What a change of the TLS setting came to; after a rollback also what is in force again."""
 
-    restart_required: bool | None = None
-    status: str | None = None
-    mode: str | None = None
+class TlsResult(msgspec.Struct):
+    """What a change of the TLS setting came to."""
+
+    restart_required: bool
+
+
+class TlsRollback(TlsResult):
+    """What is in force again.
+
+    ``status`` is ``on`` or ``off``; ``mode`` is null when TLS is off, and travels then too: the control
+    plane forgets the mode that it has recorded only when it is told another one.
+    """
+
+    status: str
+    mode: str | None
 
 
 class Tls(Capability):
@@ -53,7 +65,7 @@ class Tls(Capability):
         """
 
     @call(since="1.3", required=True)
-    def ssl_rollback(self, context: RequestContext) -> TlsResult:
+    def ssl_rollback(self, context: RequestContext) -> TlsRollback:
         """Put the previous setting in force again.
 
         :raises NotFound: there is none, as when the call is repeated.

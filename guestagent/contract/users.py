@@ -19,6 +19,9 @@ class User(msgspec.Struct, rename=lambda field: f"_{field}"):
     databases: list[Database] = []
     is_root: bool = False
 
+    def __repr__(self) -> str:
+        return f"User({self.name!r}, {self.host!r})"
+
 
 class PasswordChange(msgspec.Struct):
     """A new password for an existing user; its keys travel without the underscore."""
@@ -27,6 +30,9 @@ class PasswordChange(msgspec.Struct):
     password: str
     host: str | None = None
 
+    def __repr__(self) -> str:
+        return f"PasswordChange({self.name!r}, {self.host!r})"
+
 
 class UserAttributes(msgspec.Struct):
     """What to change of a user; absent or null: leave as it is."""
@@ -34,6 +40,9 @@ class UserAttributes(msgspec.Struct):
     name: str | None = None
     password: str | None = None
     host: str | None = None
+
+    def __repr__(self) -> str:
+        return f"UserAttributes({self.name!r}, {self.host!r})"
 
 
 class Users(Capability):

@@ -1,12 +1,13 @@
 """The instance's record: what the agent knows about itself when it starts again."""
 
 import dataclasses
-import enum
-import json
 import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from guestagent.contract.errors import SystemFailure
 from guestagent.contract.states import Phase, Wanted
 from guestagent.system import files
 
@@ -50,22 +51,27 @@ class InstanceRecord:
         return self._current
 
     def change(self, **values: Any) -> Instance:
-        """Replace the named fields and write the record."""
+        """Replace the named fields and write the record.
+
+        :raises SystemFailure: the disk refuses; the record is as it was.
+        """
         with self._lock:
             changed = dataclasses.replace(self._current, **values)
-            plain = {
-                name: value.value if isinstance(value, enum.Enum) else value
-                for name, value in dataclasses.asdict(changed).items()
-            }
-            files.write(self._path, json.dumps(plain, indent=1), mode=0o600)
+            try:
+                files.write(self._path, msgspec.json.format(msgspec.json.encode(changed), indent=1), mode=0o600)
+            except OSError as error:
+                raise SystemFailure(subject=f"Writing {self._path}", problem=error.strerror) from error
             self._current = changed
             return changed
 
     def _read(self) -> Instance:
+        """The record on disk; fields that a newer agent wrote are ignored.
+
+        :raises SystemFailure: it is damaged; guessing what the instance is would endanger its data.
+        """
         try:
-            plain = json.loads(self._path.read_text())
+            return msgspec.json.decode(self._path.read_bytes(), type=Instance)
         except FileNotFoundError:
             return Instance()
-        plain["phase"] = Phase(plain["phase"])
-        plain["wanted"] = Wanted(plain["wanted"])
-        return Instance(**plain)
+        except (OSError, msgspec.DecodeError) as error:
+            raise SystemFailure(subject=f"Reading {self._path}", problem=error) from error

@@ -1,7 +1,7 @@
 """What a storage strategy does: named objects in named containers."""
 
 import abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from oslo_config import cfg
 
@@ -18,9 +18,18 @@ class BaseStorage(abc.ABC):
         self.conf = conf
 
     @abc.abstractmethod
-    def put(self, context: RequestContext, container: str, name: str, chunks: Iterable[bytes]) -> int:
+    def put(
+        self,
+        context: RequestContext,
+        container: str,
+        name: str,
+        chunks: Iterable[bytes],
+        metadata: Mapping[str, str] | None = None,
+    ) -> int:
         """Keep an object under a name, replacing what was there; it appears whole or not at all.
 
+        :param metadata: short texts that a store with metadata keeps with the object and others ignore; Swift
+            shows them as ``X-Object-Meta-<name>``.
         :returns: its size in bytes.
         :raises StorageError: it could not be kept; what was there before is as it was.
         """

@@ -1,6 +1,6 @@
 """Objects as files below one directory of the machine, or of what is mounted there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -18,7 +18,14 @@ class LocalStorage(BaseStorage):
     A directory cannot have an object's name: where ``a/b`` is kept, ``a`` cannot be, and the other way round.
     """
 
-    def put(self, context: RequestContext, container: str, name: str, chunks: Iterable[bytes]) -> int:
+    def put(
+        self,
+        context: RequestContext,
+        container: str,
+        name: str,
+        chunks: Iterable[bytes],
+        metadata: Mapping[str, str] | None = None,
+    ) -> int:
         path = self._path(container, name)
         size = 0
         try:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -403,12 +403,21 @@ class Shelf(BaseStorage):
     def __init__(self, room: int = 1000) -> None:
         self.room = room
         self.kept: dict[str, bytes] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
 
-    def put(self, context: RequestContext, container: str, name: str, chunks: Iterable[bytes]) -> int:
+    def put(
+        self,
+        context: RequestContext,
+        container: str,
+        name: str,
+        chunks: Iterable[bytes],
+        metadata: Mapping[str, str] | None = None,
+    ) -> int:
         if not self.room:
             raise StorageError(subject=f"Writing {name}", problem="over quota")
         self.room -= 1
         self.kept[name] = b"".join(chunks)
+        self.metadata[name] = dict(metadata or {})
         return len(self.kept[name])
 
     def get(self, context: RequestContext, container: str, name: str) -> Iterator[bytes]:
@@ -421,6 +430,13 @@ class Shelf(BaseStorage):
 
     def delete(self, context: RequestContext, container: str, name: str) -> None:
         self.kept.pop(name, None)
+
+
+def test_every_object_says_how_many_lines_it_has(make_guest: MakeGuest, tmp_path: Path, general: Path) -> None:
+    shelf = Shelf()
+    general.write_bytes(b"one\n\nthree\nand a half")
+    Logging(make_guest(storage={"shelf": shelf}), tmp_path).guest_log_action(USER, "general", publish=1)
+    assert [shelf.metadata[name] for name in shelf.list(USER, CONTAINER, PREFIX)] == [{"lines": "4"}]
 
 
 def test_a_publication_that_the_store_broke_off_is_continued(

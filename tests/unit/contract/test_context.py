@@ -18,6 +18,7 @@ def test_an_administrator_is_who_the_control_plane_says_is_one() -> None:
     assert RequestContext({"is_admin": True}).is_admin
     assert not RequestContext({"is_admin": False}).is_admin
     assert not RequestContext({"is_admin": None}).is_admin
+    assert not RequestContext({"is_admin": "False"}).is_admin, "only the truth value itself, not what looks like one"
 
 
 @pytest.mark.parametrize("value", [None, "", "x", [], {}, {"request_id": "req-1"}])

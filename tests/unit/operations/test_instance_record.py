@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.contract.errors import SystemFailure
 from guestagent.contract.states import Phase, Wanted
 from guestagent.operations.instance import Instance, InstanceRecord
 
@@ -74,7 +75,7 @@ def test_a_change_that_cannot_be_written_is_none(tmp_path: Path, monkeypatch: py
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", full)
-        with pytest.raises(Exception, match="No space left"):
+        with pytest.raises(SystemFailure, match="No space left"):
             record.change(phase=Phase.FAILED)
     assert record.current.phase is Phase.READY
     assert InstanceRecord(tmp_path).current.phase is Phase.READY
@@ -119,3 +120,19 @@ for number in itertools.count():
 def test_a_record_of_an_older_agent_has_the_defaults_of_what_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "instance.json").write_text(json.dumps({"phase": "ready", "wanted": "running"}))
     assert InstanceRecord(tmp_path).current == Instance(phase=Phase.READY, wanted=Wanted.RUNNING)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"phase": "ready"', '{"phase": "flying"}', '{"phase": "ready", "read_only": "yes"}', "\0" * 50],
+    ids=repr,
+)
+def test_a_damaged_record_is_named_and_never_guessed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "instance.json").write_text(text)
+    with pytest.raises(SystemFailure, match=r"instance\.json"):
+        InstanceRecord(tmp_path)
+
+
+def test_a_record_of_a_newer_agent_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "instance.json").write_text(json.dumps({"phase": "ready", "role": "replica"}))
+    assert InstanceRecord(tmp_path).current == Instance(phase=Phase.READY)
