@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,11 +91,14 @@ def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine
 def test_a_server_that_does_not_answer_is_blocked_and_asked_briefly(guest: Machine, manager: MariaDBManager) -> None:
     guest.conf.set_override("probe_timeout", 1, "mariadb")
     frozen = pid(guest, manager)
-    fresh = guest.manager()
+    fresh, connected = guest.manager(), manager
+    assert connected.service_status() is ServiceStatus.HEALTHY
     os.kill(frozen, signal.SIGSTOP)
     try:
-        assert fresh.service_status() is ServiceStatus.BLOCKED
-        assert manager.service_status() is ServiceStatus.BLOCKED
+        for one in (fresh, connected):
+            asked = time.monotonic()
+            assert one.service_status() is ServiceStatus.BLOCKED
+            assert time.monotonic() - asked < 4
     finally:
         os.kill(frozen, signal.SIGCONT)
         guest.conf.clear_override("probe_timeout", "mariadb")

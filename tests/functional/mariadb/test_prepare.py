@@ -18,6 +18,7 @@ from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupported
 from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.operations.plan import Step
+from guestagent.system import command
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
 
 
@@ -55,6 +56,20 @@ class TestPrepared:
             with pytest.raises(pymysql.err.OperationalError):
                 guest.log_in(name, "")
         assert manager.list_databases(CONTEXT) == ([], None)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+    def test_on_the_guest_only_the_systems_root_enters(self, manager: MariaDBManager) -> None:
+        for account, name, enters in (
+            ("root", "root", True),
+            ("nobody", "root", False),
+            ("mysql", "root", False),
+            ("mysql", "mysql", False),
+            ("nobody", "", False),
+            ("root", "guestagent", False),
+        ):
+            client = ["mariadb", "--no-defaults", f"--user={name}", f"--socket={manager.layout.socket}"]
+            done = command.run([*client, "--execute=SELECT 1"], timeout=30, user=account, accept=(0, 1))
+            assert (done.code == 0) is enters, (account, name)
 
     def test_the_data_are_for_the_servers_account_only(self, guest: Machine) -> None:
         assert stat.S_IMODE((guest.volume / "data").stat().st_mode) == 0o700

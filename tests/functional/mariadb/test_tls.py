@@ -176,15 +176,17 @@ def test_what_openssl_refuses_never_reaches_the_server(
     assert manager.ssl_show(CONTEXT)["certificate"]["cn"] == "db-1"
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_old_versions_are_not_spoken(guest: Machine, manager: MariaDBManager, authority: Authority) -> None:
-    manager.ssl_action(CONTEXT, "basic", authority.container("db-1"), enable=1)
-    manager.restart(CONTEXT)
-    old = authority.trusting()
-    old.set_ciphers("ALL:@SECLEVEL=0")
-    old.minimum_version = ssl.TLSVersion.TLSv1
-    old.maximum_version = ssl.TLSVersion.TLSv1_1
-    assert not enters(guest, tls=old)
+def test_only_the_operators_versions_are_spoken(guest: Machine, manager: MariaDBManager, authority: Authority) -> None:
+    guest.conf.set_override("tls_versions", ["TLSv1.3"], "mariadb")
+    try:
+        manager.ssl_action(CONTEXT, "basic", authority.container("db-1"), enable=1)
+        manager.restart(CONTEXT)
+        older = authority.trusting()
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert not enters(guest, tls=older)
+        assert enters(guest, tls=authority.trusting())
+    finally:
+        guest.conf.clear_override("tls_versions", "mariadb")
 
 
 def test_a_rebuild_finds_the_certificates_on_the_volume(

@@ -8,7 +8,7 @@ import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import InvalidValue, NotFound
+from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
 from guestagent.contract.states import Phase, ServiceStatus
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
 
@@ -104,11 +104,29 @@ class TestUpgrade:
 
     @pytest.mark.parametrize("version", ["a name", "10.11", None])
     def test_nothing_to_adapt_is_only_a_restart(self, guest: Machine, version: str | None) -> None:
+        guest.conf.set_override("upgrade_program", "/bin/false", "mariadb")
         manager = guest.manager()
-        before = written_by(guest).stat().st_mtime_ns
+        pid = guest.processes.pid(manager.service())
         manager.upgrade(CONTEXT, {"datastore_version": version})
-        assert written_by(guest).stat().st_mtime_ns == before
+        assert guest.processes.pid(manager.service()) not in (pid, None)
         assert guest.reports[-1] is ServiceStatus.HEALTHY
+
+    def test_the_copy_of_the_password_that_the_program_makes_lies_with_the_agents_own(self, guest: Machine) -> None:
+        program, found = guest.directory / "upgrade", guest.directory / "found"
+        program.write_text(f'#!/bin/sh\nprintf %s "$TMPDIR" > {found}\n')
+        program.chmod(0o755)
+        guest.conf.set_override("upgrade_program", str(program), "mariadb")
+        written_by(guest).write_text(OLDER)
+        guest.manager().upgrade(CONTEXT, {})
+        assert found.read_text() == str(guest.state_dir)
+
+    def test_an_upgrade_that_fails_is_told_and_the_server_runs(self, guest: Machine) -> None:
+        guest.conf.set_override("upgrade_program", "/bin/false", "mariadb")
+        written_by(guest).write_text(OLDER)
+        with pytest.raises(SystemFailure):
+            guest.manager().upgrade(CONTEXT, {"datastore_version": "12.0"})
+        assert guest.reports[-1] is ServiceStatus.HEALTHY
+        assert guest.manager().guest.record.current.datastore_version == "11.4"
 
     def test_a_downgrade_is_refused(self, guest: Machine) -> None:
         manager = guest.manager()
