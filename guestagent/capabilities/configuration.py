@@ -24,13 +24,14 @@ class ConfigurationFiles:
 
     :param directory: holds the files.
     :param suffix: of the files' names, with its dot.
-    :param owner: the account that may read them beside root; none: the agent's own.
+    :param reader: the server's account. Its group, which has its name, may read the files and not write
+        them: a superuser of a database can often write wherever the server can. None: the agent's own.
     """
 
-    def __init__(self, directory: Path, suffix: str, owner: str | None = None) -> None:
+    def __init__(self, directory: Path, suffix: str, reader: str | None = None) -> None:
         self.directory = directory
         self._suffix = suffix
-        self._owner = owner
+        self._reader = reader
 
     def path(self, layer: str) -> Path:
         """The file of a layer."""
@@ -45,8 +46,12 @@ class ConfigurationFiles:
 
     def write(self, layer: str, text: str) -> None:
         """Replace a layer."""
-        files.ensure_directory(self.directory, mode=0o750, owner=self._owner, group=self._owner)
-        files.write(self.path(layer), text, mode=0o600, owner=self._owner, group=self._owner)
+        self.write_beside(self.path(layer), text)
+
+    def write_beside(self, path: Path, text: str) -> None:
+        """Replace a file that belongs to the layers and is none, for example the one that includes them."""
+        files.ensure_directory(path.parent, mode=0o750, group=self._reader)
+        files.write(path, text, mode=0o640 if self._reader else 0o600, group=self._reader)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:

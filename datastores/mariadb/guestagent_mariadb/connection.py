@@ -146,10 +146,13 @@ class Connections:
         )
 
     def _open(self) -> "Connection":
-        connection = self._connect(ssl_disabled=True)
         settings = ", ".join(f"{name} = %s" for name in SESSION)
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET SESSION {settings}", tuple(SESSION.values()))
+        with contextlib.ExitStack() as opened:
+            connection = self._connect(ssl_disabled=True)
+            opened.callback(_close, connection)
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION {settings}", tuple(SESSION.values()))
+            opened.pop_all()
         return connection
 
     @contextlib.contextmanager
@@ -159,7 +162,7 @@ class Connections:
         try:
             yield
         except UnicodeEncodeError:
-            raise InvalidValue(subject=subject, problem="a name or value is no valid Unicode text") from None
+            raise InvalidValue(subject="The request", problem="a name in it is no valid Unicode text") from None
         except Error as error:
             raise self._meaning(error, subject, refusals) from None
 

@@ -2,15 +2,13 @@
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT, BASE, LAYERS, OVERRIDES, Configurable, ConfigurationFiles
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import DatastoreError, InvalidValue
-from guestagent.system import files
+from guestagent.contract.errors import InvalidValue
 from guestagent_mariadb import option_file
 from guestagent_mariadb.access import ServerAccess
 from guestagent_mariadb.live import LiveVariables
@@ -87,6 +85,9 @@ skip_name_resolve = ON
 class MariaDBSettings(ServerAccess, Configurable):
     """Supports the capability *configuration*."""
 
+    _replaced: str | None = None
+    """What the last :meth:`update_overrides` replaced, until it is applied."""
+
     @property
     def configuration(self) -> ConfigurationFiles:
         return ConfigurationFiles(self.layout.config_dir, SUFFIX, self.account)
@@ -99,7 +100,7 @@ class MariaDBSettings(ServerAccess, Configurable):
     def write_base(self, contents: str | None) -> None:
         """Keep what this server can use of a text that was made for another machine and perhaps another version."""
         given = list(option_file.server_options(contents or ""))
-        kept = [option for option in given if option.name not in ENDS_THE_SERVER]
+        kept = [option for option in given if option_file.bare(option.name) not in ENDS_THE_SERVER]
         while culprits := self._culprits(kept):
             kept = [option for option in kept if option_file.bare(option.name) not in culprits]
         for option in given:
@@ -133,12 +134,19 @@ class MariaDBSettings(ServerAccess, Configurable):
             self.remember_good()
         return waiting
 
+    def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
+        replaced = self.configuration.read(OVERRIDES)
+        super().update_overrides(context, overrides, remove)
+        self._replaced = replaced
+
     def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
+        replaced, self._replaced = self._replaced, None
         try:
             super().apply_overrides(context, overrides)
-        except (InvalidValue, DatastoreError):
-            # They are on disk already, and would come into force with the next start.
-            self.configuration.write(OVERRIDES, self.last_good.read(OVERRIDES))
+        except InvalidValue:
+            if replaced is not None:
+                # What the server refuses is on disk already, and would come into force with its next start.
+                self.configuration.write(OVERRIDES, replaced)
             raise
 
     @property
@@ -208,11 +216,7 @@ class MariaDBSettings(ServerAccess, Configurable):
         text += "".join(f"!include {self.configuration.path(layer)}\n" for layer in LAYERS)
         main = self.layout.main_file
         if not main.exists() or main.read_text() != text:
-            self._write(main, text)
-
-    def _write(self, path: Path, text: str) -> None:
-        files.ensure_directory(path.parent, mode=0o750, owner=self.account, group=self.account)
-        files.write(path, text, mode=0o600, owner=self.account, group=self.account)
+            self.configuration.write_beside(main, text)
 
     def _culprits(self, base: list[option_file.Option]) -> frozenset[str]:
         """The options of a base configuration that this server refuses, as far as it tells at once.
@@ -220,8 +224,9 @@ class MariaDBSettings(ServerAccess, Configurable):
         :raises InvalidValue: it refuses the whole and blames none of them.
         """
         trial = self.layout.config_dir / f"trial{SUFFIX}"
+        text = EXACT + option_file.written(base) + option_file.rendered(self._agent_settings())
         try:
-            self._write(trial, EXACT + option_file.written(base) + option_file.rendered(self._agent_settings()))
+            self.configuration.write_beside(trial, text)
             verdict = self.program.judge(trial)
         finally:
             trial.unlink(missing_ok=True)

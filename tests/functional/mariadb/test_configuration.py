@@ -94,6 +94,7 @@ class TestLive:
     def test_what_only_a_running_server_refuses_does_not_wait_on_disk(self, manager: MariaDBManager) -> None:
         attach(manager, {"max_connections": 120})
         # The program alone does not look at what the name stands for.
+        manager.update_overrides(CONTEXT, {"max_connections": 120, "performance_schema": True})
         wrong = {"default_storage_engine": "MyISAM", "max_connections": 121, "innodb_buffer_pool_size": 1 << 62}
         manager.update_overrides(CONTEXT, wrong)
         with pytest.raises(InvalidValue, match="innodb_buffer_pool_size"):
@@ -102,6 +103,7 @@ class TestLive:
         manager.restart(CONTEXT)
         assert variable(manager, "max_connections") == 120
         assert variable(manager, "default_storage_engine") == "InnoDB"
+        assert variable(manager, "performance_schema") == 1
 
 
 @pytest.mark.usefixtures("from_the_flavour")

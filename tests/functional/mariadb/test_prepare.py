@@ -73,8 +73,11 @@ class TestPrepared:
 
     def test_the_data_are_for_the_servers_account_only(self, guest: Machine) -> None:
         assert stat.S_IMODE((guest.volume / "data").stat().st_mode) == 0o700
-        for path in Path(guest.conf.mariadb.config_dir).rglob("*"):
-            assert not path.stat().st_mode & stat.S_IRWXO, path
+
+    def test_the_configuration_is_for_the_server_to_read_and_not_to_write(self, guest: Machine) -> None:
+        for path in (found := Path(guest.conf.mariadb.config_dir)), *found.rglob("*"):
+            assert path.stat().st_uid == os.geteuid(), path
+            assert not path.stat().st_mode & (stat.S_IRWXO | stat.S_IWGRP), path
 
     def test_the_server_leaves_no_memory_behind(self, guest: Machine, manager: MariaDBManager) -> None:
         pid = guest.processes.pid(manager.service())
