@@ -77,7 +77,7 @@ class AgentService(service.Service):  # type: ignore[misc]
     def start(self) -> None:
         """Begin to beat, and to listen as soon as the broker is there."""
         self._heartbeat.ensure_running()
-        self.tg.add_dynamic_timer(self._beat)
+        self._heart = self.tg.add_dynamic_timer(self._beat)
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def stop(self, graceful: bool = True) -> None:
@@ -94,6 +94,10 @@ class AgentService(service.Service):  # type: ignore[misc]
         """Read the files again; options that may change while the agent runs take their new values."""
         LOG.info("Reading the configuration again")
         self._conf.mutate_config_files()
+        # The pause that it is in has the length of before.
+        self._heart.stop()
+        self.tg.timer_done(self._heart)
+        self._heart = self.tg.add_dynamic_timer(self._beat)
 
     def _beat(self) -> float:
         self._heartbeat.beat()

@@ -1,6 +1,5 @@
 """``guestagent``: runs the agent of this machine's database until it is told to stop."""
 
-import queue
 import signal
 import sys
 from collections.abc import Sequence
@@ -8,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from guestagent.plugins import cache
 from guestagent.system import threads
+from guestagent.system.signals import Signals
 
 if TYPE_CHECKING:
     from oslo_config import cfg
 
     from guestagent.plugins.loader import Loaded
+    from guestagent.service import AgentService
+
+PROGRAM = "guestagent"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :returns: 0 after SIGTERM or SIGINT; the plugin error's own code when the image or what was injected is
         wrong, see :mod:`guestagent.plugins.errors`; 2 when a file cannot be read.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     cache.use(cache.FALLBACK)
     threads.select()
     from oslo_config import cfg
@@ -30,15 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     log.register_options(cfg.CONF)
     try:
-        conf.load(cfg.CONF, sys.argv[1:] if arguments is None else arguments, "guestagent")
+        conf.load(cfg.CONF, given, PROGRAM)
     except cfg.Error as error:
-        sys.stderr.write(f"guestagent: {error}\n")
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 2
-    log.setup(cfg.CONF, "guestagent")
-    return _run(cfg.CONF)
+    log.setup(cfg.CONF, PROGRAM)
+    return _run(cfg.CONF, given)
 
 
-def _run(conf: "cfg.ConfigOpts") -> int:
+def _run(conf: "cfg.ConfigOpts", arguments: Sequence[str]) -> int:
     from oslo_log import log
 
     from guestagent.plugins.declaration import Declaration
@@ -50,32 +54,46 @@ def _run(conf: "cfg.ConfigOpts") -> int:
     except PluginError as error:
         wrong = error
     else:
-        return _serve(conf, loaded)
+        return _serve(conf, loaded, arguments)
     # Outside of the handler, so that the log has the sentence once.
     log.getLogger(__name__).critical("%s", wrong)
     _report_failure(conf)
     return wrong.exit_code
 
 
-def _serve(conf: "cfg.ConfigOpts", loaded: "Loaded") -> int:
+def _serve(conf: "cfg.ConfigOpts", loaded: "Loaded", arguments: Sequence[str]) -> int:
     from oslo_log import log
 
     from guestagent.contract.errors import GuestAgentError
     from guestagent.service import AgentService
 
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: signals.put(number))
+    signals = Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     try:
         service = AgentService(conf, loaded)
     except GuestAgentError as error:
         log.getLogger(__name__).critical("%s", error)
         return 1
     service.start()
-    while signals.get() == signal.SIGHUP:
-        service.reset()
-    service.stop()
+    try:
+        while signals.wait() is signal.SIGHUP:
+            _reload(service, arguments)
+    finally:
+        service.stop()
     return 0
+
+
+def _reload(service: "AgentService", arguments: Sequence[str]) -> None:
+    """Let the service take the new values; a file that cannot be read changes nothing."""
+    from oslo_config import cfg
+    from oslo_log import log
+
+    from guestagent import conf
+
+    try:
+        conf.load(cfg.ConfigOpts(), arguments, PROGRAM)
+        service.reset()
+    except cfg.Error as error:
+        log.getLogger(__name__).error("The configuration was not read again: %s", error)
 
 
 def _report_failure(conf: "cfg.ConfigOpts") -> None:

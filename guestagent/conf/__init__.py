@@ -38,3 +38,11 @@ def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
         default_config_files=[name for name in DEFAULT_FILES if Path(name).exists()],
         default_config_dirs=[INJECTED_DIRECTORY] if Path(INJECTED_DIRECTORY).is_dir() else [],
     )
+    _check(conf)
+
+
+def _check(conf: cfg.ConfigOpts) -> None:
+    """Read every value once: oslo.config converts them when they are asked for, which is too late for us."""
+    for group, options in ((image.GROUP, image.OPTIONS), (agent.GROUP, agent.OPTIONS)):
+        for option in options:
+            getattr(conf[group], option.dest)
