@@ -218,6 +218,11 @@ class Wire:
         declared = self._channel.queue_declare(f"guestagent.{guest_id}", passive=True)
         return int(declared.message_count)
 
+    def consumers(self, guest_id: str) -> int:
+        """How many listen to the guest's queue."""
+        declared = self._channel.queue_declare(f"guestagent.{guest_id}", passive=True)
+        return int(declared.consumer_count)
+
     def receive(self, timeout: float) -> None:
         """Take what replies there are, waiting at most ``timeout`` seconds for one."""
         # The operating system waits for ever when it is told to wait for 0 s.
