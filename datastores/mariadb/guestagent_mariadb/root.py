@@ -8,15 +8,11 @@ from guestagent_mariadb.users import MariaDBUsers
 
 ROOT = Account("root", "%")
 
-NO_PASSWORD = "invalid"  # noqa: S105
-"""What the server itself keeps where no password can match."""
-
 
 class MariaDBRoot(MariaDBUsers):
     """Supports the capability *root*.
 
-    Disabling locks the user and forgets its password. Dropping it would break the views and routines
-    that it defined.
+    Disabling locks the user. Dropping it would break the views and routines that it defined.
     """
 
     def enable_root(self, context: RequestContext) -> User:
@@ -39,8 +35,8 @@ class MariaDBRoot(MariaDBUsers):
         for host in self._hosts_of_root():
             self.connections.execute(
                 "Disabling root",
-                "ALTER USER %s@%s IDENTIFIED VIA mysql_native_password USING %s ACCOUNT LOCK",
-                (ROOT.name, host, NO_PASSWORD),
+                "ALTER USER %s@%s ACCOUNT LOCK",
+                (ROOT.name, host),
             )
 
     def is_root_enabled(self, context: RequestContext) -> bool:

@@ -18,6 +18,7 @@ from guestagent.contract.databases import Database
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
 from guestagent.guest import Guest
+from guestagent.modules.ping import PingDriver
 from guestagent.operations.instance import InstanceRecord
 from guestagent.storage.local import LocalStorage
 from guestagent.system.plain import PlainControl
@@ -74,6 +75,7 @@ class Machine:
                 record=InstanceRecord(self.state_dir),
                 processes=self.processes,
                 storage={"local": LocalStorage(self.conf)},
+                modules={"ping": PingDriver()},
                 report=self.reports.append,
             )
         )

@@ -16,6 +16,7 @@ from guestagent_mariadb.manager import MariaDBManager
 from guestagent.capabilities.server import Preparation
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupported
+from guestagent.contract.modules import Module, ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.operations.plan import Step
 from guestagent.system import command
@@ -114,11 +115,15 @@ def test_everything_of_one_message_is_done_in_order() -> None:
             users=[user("app", databases=("appdb",)), user("u2")],
             root_password="from the start",
             overrides={"max_connections": 77},
+            modules=[ModuleEnvelope(Module("m1", "hello", "ping", contents="bWVzc2FnZT1oZWxsbw=="))],
         )
         assert [database.name for database in manager.list_databases(CONTEXT)[0]] == ["appdb", "plain"]
         assert [one.name for one in manager.list_users(CONTEXT)[0]] == ["app", "u2"]
         assert made.ask("app", "Wee/sleekit 1", "SELECT @@max_connections", database="appdb") == ((77,),)
         assert made.ask("root", "from the start", "SELECT 1") == ((1,),)
+        assert [(module.name, module.status, module.message) for module in manager.module_list(CONTEXT)] == [
+            ("hello", "OK", "hello")
+        ]
 
 
 def test_the_instance_is_healthy_even_where_its_contents_fail() -> None:

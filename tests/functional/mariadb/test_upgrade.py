@@ -8,7 +8,7 @@ import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
+from guestagent.contract.errors import DatastoreError, InvalidValue, NotFound, SystemFailure
 from guestagent.contract.states import Phase, ServiceStatus
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
 
@@ -53,6 +53,18 @@ class TestRebuild:
         assert manager.list_databases(CONTEXT)[0] == [Database("kept", "utf8mb4", "utf8mb4_general_ci")]
         manager.restart(CONTEXT)
         assert manager.service_status() is ServiceStatus.HEALTHY
+
+    def test_a_plugin_that_validates_passwords_does_not_lock_the_agent_out(self, guest: Machine) -> None:
+        manager = guest.manager()
+        try:
+            manager.connections.execute("Installing", "INSTALL SONAME 'simple_password_check'")
+        except DatastoreError:
+            pytest.skip("this server has no such plugin")
+        rebuilt = new_root_disk(guest)
+        rebuilt.rebuild(CONTEXT, "11.4", FLAVOUR, {})
+        assert rebuilt.connections.fetch("Reading", "SELECT @@strict_password_validation") == [(1,)]
+        with pytest.raises(DatastoreError, match="strict-password-validation"):
+            rebuilt.create_user(CONTEXT, [user("weak", "weak")])
 
     def test_it_can_be_repeated(self, guest: Machine) -> None:
         manager = new_root_disk(guest)
