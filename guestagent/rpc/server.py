@@ -41,12 +41,13 @@ class Server(RPCServer):  # type: ignore[misc]
         target = oslo_messaging.Target(topic=guest_topic(guest_id), server=guest_id, version=version)
         super().__init__(transport, target, dispatcher, "threading")
         self._envelope = envelope
-        self._workers = workers
+        # Not oslo.messaging's pool: its threads wake up every second, and an end waits for that.
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="calls")
         self._prompt = ThreadPoolExecutor(PROMPT_THREADS, thread_name_prefix="prompt")
 
     def listen(self) -> None:
         """Start to take messages; waits for the broker for as long as it is away."""
-        self.start(override_pool_size=self._workers)
+        self.start()
 
     def drain(self, patience: float) -> None:
         """Take nothing new and return when everything that was taken is answered.
@@ -60,7 +61,7 @@ class Server(RPCServer):  # type: ignore[misc]
         stopping = threading.Thread(target=self._stop_taking, name="stop", daemon=True)
         stopping.start()
         stopping.join(patience)
-        self._work_executor.shutdown(wait=True)
+        self._workers.shutdown(wait=True)
         self._prompt.shutdown(wait=True)
         if stopping.is_alive():
             LOG.warning("The broker is away; leaving without telling it")
@@ -89,7 +90,7 @@ class Server(RPCServer):  # type: ignore[misc]
         elif is_prompt(incoming[0].message):
             self._prompt.submit(self._process_incoming, incoming)
         else:
-            super()._on_incoming(incoming)
+            self._workers.submit(self._process_incoming, incoming)
 
 
 def _cancel_consumers(connection: Any, cancelled: threading.Event) -> None:
