@@ -1,6 +1,8 @@
 """The server's user that the agent works as, and the only place where its password lies."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from guestagent.contract.errors import DatastoreDown
@@ -46,6 +48,15 @@ class Administrator:
         facts = {"user": self.name, "password": password, "socket": os.fspath(self.socket)}
         files.write(self.credentials, option_file.rendered(facts, CLIENT_SECTION), mode=0o600)
         return passwords.digest(password, "the administrator")
+
+    @contextlib.contextmanager
+    def lend_credentials(self, path: Path, account: str | None) -> Iterator[Path]:
+        """A copy of the file for a program that runs as another account, as long as the block lasts."""
+        files.write(path, self.credentials.read_text(), mode=0o600, owner=account, group=account)
+        try:
+            yield path
+        finally:
+            path.unlink()
 
     def claim(self, digest: str) -> str:
         """The statements that make the user anew, for a server that reads them before it lets anybody in.

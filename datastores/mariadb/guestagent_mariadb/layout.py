@@ -63,6 +63,11 @@ class Layout:
         return self.config_dir / "claim.sql"
 
     @property
+    def lent_credentials(self) -> Path:
+        """The agent's credentials for a program that runs as the server's account; exists only while it runs."""
+        return self.config_dir / "lent.cnf"
+
+    @property
     def pid_file(self) -> Path:
         """Where the server writes its process id; the agent does not rely on it."""
         return self.socket.with_suffix(".pid")

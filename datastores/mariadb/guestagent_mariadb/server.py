@@ -1,5 +1,6 @@
 """The server's process: its start with a way back, its stop, and whether it answers."""
 
+import os
 from typing import Any
 
 from oslo_log import log
@@ -91,6 +92,9 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
     def make_directories(self) -> None:
         """Make what the server needs to find, also after a reboot; repeating it is safe."""
         layout = self.layout
+        if os.geteuid() == 0:
+            # Where the server could write, it could put links in the way of what root does there.
+            files.ensure_directory(layout.mount_point, mode=0o755, owner="root", group="root")
         for path, mode in ((layout.tmp_dir, 0o700), (layout.exports_dir, 0o700)):
             files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
         for path, mode in ((layout.log_dir, 0o750), (layout.socket.parent, 0o755)):
@@ -104,5 +108,6 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
             super().start_server()
         except DatastoreError as error:
             if reasons := self.error_log.reasons(log_size):
-                raise DatastoreError(subject=error.facts["subject"], problem=reasons) from error
+                problem = f"{error.facts['problem']}: {reasons}"
+                raise DatastoreError(subject=error.facts["subject"], problem=problem) from error
             raise

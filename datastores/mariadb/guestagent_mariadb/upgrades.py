@@ -34,7 +34,7 @@ class MariaDBUpgrades(MariaDBServer):
         return {"server_version": _spelled(self.program.version())}
 
     def upgrade(self, context: RequestContext, upgrade_info: dict[str, Any]) -> None:
-        wanted = upgrade_info.get("datastore_version")
+        wanted = str(upgrade_info.get("datastore_version") or "")
         self._check_wanted(wanted)
         self.check_data_version()
         self.guest.record.change(wanted=Wanted.RUNNING)
@@ -74,18 +74,20 @@ class MariaDBUpgrades(MariaDBServer):
         data = self._data_version()
         if data is not None and data >= self.program.version():
             return
-        command.run(
-            [self.options.upgrade_program, f"--defaults-file={self.administrator.credentials}"],
-            timeout=self.options.program_timeout,
-            # It keeps the password in a temporary file of mode 0600 while it runs.
-            environment={"TMPDIR": str(self.guest.state_dir)},
-        )
+        with self.administrator.lend_credentials(self.layout.lent_credentials, self.account) as lent:
+            command.run(
+                [self.options.upgrade_program, f"--defaults-file={lent}"],
+                timeout=self.options.program_timeout,
+                user=self.account,
+                # It keeps another copy while it runs, of mode 0600 too.
+                environment={"TMPDIR": str(self.layout.tmp_dir)},
+            )
         self.stop_server()
         self.start_server()
 
-    def _check_wanted(self, wanted: object) -> None:
+    def _check_wanted(self, wanted: str) -> None:
         """See that the control plane's version, where it is a number, is none that the data cannot go back to."""
-        if not isinstance(wanted, str) or not re.fullmatch(r"\d+(\.\d+)*", wanted):
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*", wanted):
             return
         numbers, server = tuple(map(int, wanted.split("."))), self.program.version()
         data = self._data_version() or server

@@ -75,6 +75,10 @@ class TestPrepared:
     def test_the_data_are_for_the_servers_account_only(self, guest: Machine) -> None:
         assert stat.S_IMODE((guest.volume / "data").stat().st_mode) == 0o700
 
+    def test_the_server_cannot_put_links_in_the_agents_way(self, guest: Machine) -> None:
+        assert guest.volume.stat().st_uid == os.geteuid()
+        assert not guest.volume.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
     def test_the_configuration_is_for_the_server_to_read_and_not_to_write(self, guest: Machine) -> None:
         for path in (found := Path(guest.conf.mariadb.config_dir)), *found.rglob("*"):
             assert path.stat().st_uid == os.geteuid(), path

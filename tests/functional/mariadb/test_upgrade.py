@@ -123,14 +123,17 @@ class TestUpgrade:
         assert guest.processes.pid(manager.service()) not in (pid, None)
         assert guest.reports[-1] is ServiceStatus.HEALTHY
 
-    def test_the_copy_of_the_password_that_the_program_makes_lies_with_the_agents_own(self, guest: Machine) -> None:
-        program, found = guest.directory / "upgrade", guest.directory / "found"
-        program.write_text(f'#!/bin/sh\nprintf %s "$TMPDIR" > {found}\n')
+    def test_the_program_runs_as_the_server_and_borrows_the_password(self, guest: Machine) -> None:
+        """It writes where the server can put links, and keeps a copy of the password while it runs."""
+        program, found = guest.directory / "upgrade", guest.volume / "tmp" / "found"
+        program.write_text(f'#!/bin/sh\n(id -u; echo "$TMPDIR"; stat -c %u:%a "${{1#*=}}") > {found}\n')
         program.chmod(0o755)
         guest.conf.set_override("upgrade_program", str(program), "mariadb")
         written_by(guest).write_text(OLDER)
         guest.manager().upgrade(CONTEXT, {})
-        assert found.read_text() == str(guest.state_dir)
+        server = (guest.volume / "data").stat().st_uid
+        assert found.read_text().split() == [str(server), str(guest.volume / "tmp"), f"{server}:600"]
+        assert not list(guest.directory.rglob("lent*"))
 
     def test_an_upgrade_that_fails_is_told_and_the_server_runs(self, guest: Machine) -> None:
         guest.conf.set_override("upgrade_program", "/bin/false", "mariadb")
