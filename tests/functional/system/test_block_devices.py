@@ -12,13 +12,13 @@ import pytest
 from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
 from guestagent.system import volume
 from guestagent.system.volume import BlockDevice
+from tests.support.kernel import may_grow_ext4_online
 
 Make = Callable[..., Any]
 
 FILESYSTEMS = ["ext4", "xfs"]
 SMALLEST = {"ext4": 64, "xfs": 320}
 """MiB."""
-CAP_SYS_RESOURCE = 24
 
 
 def device_of(loop: Any) -> BlockDevice:
@@ -33,13 +33,6 @@ def total(path: Path) -> int:
 def mounted(loop: Any, point: Path) -> bool:
     number = Path(loop.path).stat().st_rdev
     return [entry.point for entry in volume.mounts() if entry.device == number] == [point]
-
-
-def may_grow_ext4_online() -> bool:
-    """The kernel asks for a capability that root lacks in many containers."""
-    status = Path("/proc/self/status").read_text()
-    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
-    return bool(int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
 
 
 @pytest.mark.parametrize("filesystem", FILESYSTEMS)
