@@ -43,11 +43,18 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     newest = RESULTS / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%S}.json"
-    parser.add_argument("--rounds", type=int, default=5, help="turns of everyone (5)")
-    parser.add_argument("--calls", type=int, default=5000, help="calls in every turn (5000)")
-    parser.add_argument("--idle-seconds", type=float, default=60, help="how long idle peers are watched (60)")
+    parser.add_argument("--rounds", type=_positive, default=5, help="turns of everyone (5)")
+    parser.add_argument("--calls", type=_positive, default=5000, help="calls in every turn (5000)")
+    parser.add_argument("--idle-seconds", type=_positive, default=60, help="how long idle peers are watched (60)")
     parser.add_argument("--output", type=Path, default=newest, help="the JSON file (results/<now>.json)")
     return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
 
 
 @contextlib.contextmanager
@@ -70,7 +77,7 @@ def _measure(peers: Sequence[Peer], broker: Rabbit, settings: argparse.Namespace
         for peer in peers:
             _say(f"round {number + 1} of {settings.rounds}: {peer.name}")
             figures.add(peer.name, dataclasses.asdict(measures.take_turn(peer, broker, settings.calls)))
-    _say(f"everyone idle for {settings.idle_seconds:g} s")
+    _say(f"everyone idle for {settings.idle_seconds} s")
     for name, value in measures.measure_idle(peers, broker, settings.idle_seconds).items():
         figures.add(name, {"idle_cpu_ms_per_s": value})
     return figures

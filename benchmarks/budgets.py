@@ -25,18 +25,29 @@ class Budget:
     limit: float
     reference: str | None = None
 
-    def spent(self, rounds: Rounds) -> float:
-        """What is compared with the limit.
+    def judge(self, rounds: Rounds) -> "Verdict":
+        """Compare what was measured with the limit.
 
         A quotient is taken in each round and their median counts: a slow minute of the machine then
         slows both sides of it.
         """
         values = rounds[self.peer]
-        if self.reference is None:
-            return statistics.median(values)
-        return statistics.median(
-            value / reference for value, reference in zip(values, rounds[self.reference], strict=True)
-        )
+        if self.reference is not None:
+            values = [value / other for value, other in zip(values, rounds[self.reference], strict=True)]
+        reached = statistics.median(values)
+        return Verdict(self, reached, kept=reached <= self.limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether a budget is kept.
+
+    :ivar reached: what was compared with the limit.
+    """
+
+    budget: Budget
+    reached: float
+    kept: bool
 
 
 BUDGETS = (

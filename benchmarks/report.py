@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.budgets import Budget, Rounds
+from benchmarks.budgets import Budget, Rounds, Verdict
 
 LABELS = {
     "start_ms": "start to first answer, ms",
@@ -67,10 +67,10 @@ class Report:
                 [label, *(_number(statistics.median(self.figures.rounds(figure)[peer])) for peer in self.peers)]
             )
         verdicts = [["budget", "reached", "limit", ""]]
-        for budget in budgets:
-            spent = budget.spent(self.figures.rounds(budget.figure))
-            verdict = "pass" if spent <= budget.limit else "MISSED"
-            verdicts.append([_describe(budget), _number(spent), _number(budget.limit), verdict])
+        for verdict in self._judge(budgets):
+            kept = "pass" if verdict.kept else "MISSED"
+            limit = _number(verdict.budget.limit)
+            verdicts.append([_describe(verdict.budget), _number(verdict.reached), limit, kept])
         return f"{_aligned(rows)}\n\n{_aligned(verdicts)}"
 
     def document(self, budgets: Sequence[Budget]) -> dict[str, Any]:
@@ -90,14 +90,13 @@ class Report:
                 for figure in LABELS
             },
             "budgets": [
-                {
-                    **dataclasses.asdict(budget),
-                    "reached": round(budget.spent(self.figures.rounds(budget.figure)), 3),
-                    "kept": budget.spent(self.figures.rounds(budget.figure)) <= budget.limit,
-                }
-                for budget in budgets
+                {**dataclasses.asdict(verdict.budget), "reached": round(verdict.reached, 3), "kept": verdict.kept}
+                for verdict in self._judge(budgets)
             ],
         }
+
+    def _judge(self, budgets: Sequence[Budget]) -> list[Verdict]:
+        return [budget.judge(self.figures.rounds(budget.figure)) for budget in budgets]
 
 
 def machine() -> str:
@@ -115,12 +114,16 @@ def _lines(path: str) -> list[str]:
 
 
 def _describe(budget: Budget) -> str:
-    against = f", as a part of {budget.reference}'s" if budget.reference else ""
-    return f"{budget.peer}: {LABELS[budget.figure]}{against}"
+    figure = LABELS[budget.figure]
+    if budget.reference is None:
+        return f"{budget.peer}: {figure}"
+    return f"{budget.peer}: {figure}, divided by that of {budget.reference}"
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) or value >= 100 else f"{value:.2f}"
+    if value >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
