@@ -1,4 +1,4 @@
-"""A broker that restarts, dies, or is not there yet; and one that proves who it is."""
+"""A broker that restarts, dies, or is not there."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import Guest
 from tests.support.conductor import Conductor
 from tests.support.poll import eventually
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
 from tests.support.wire import Wire, request_context
@@ -44,22 +45,9 @@ def test_everything_goes_on_when_the_broker(
     assert guest.agent.terminate() == 0
 
 
-def test_a_broker_that_is_not_there_is_waited_for(make_agent: MakeAgent, broker: Rabbit, exchange: str) -> None:
-    agent = make_agent(DATASTORE)
-    broker.stop()
-    agent.start()
-    agent.wait_for_log("Connection refused")
-    assert agent.running
-
-    broker.start()
-    with Conductor(broker, exchange) as conductor, Wire(broker, exchange) as wire:
-        conductor.wait_for_status(agent.guest_id, "healthy", timeout=BACK)
-        agent.wait_until_answers(wire, BACK)
-
-
-def test_while_the_broker_is_not_there_the_agent_can_be_stopped(make_agent: MakeAgent, broker: Rabbit) -> None:
-    agent = make_agent(DATASTORE, options={"agent": {"flush_timeout": 1}})
-    broker.stop()
+def test_while_the_broker_is_not_there_the_agent_can_be_stopped(make_agent: MakeAgent) -> None:
+    nowhere = f"rabbit://guest:guest@{LOOPBACK}:{free_port()}/"
+    agent = make_agent(DATASTORE, transport_url=nowhere, options={"agent": {"flush_timeout": 1}})
     agent.start()
     agent.wait_for_log("Connection refused")
     assert agent.terminate(SOON) == 0

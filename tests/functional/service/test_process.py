@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeAgent
+from tests.support.conductor import Conductor
 from tests.support.poll import eventually
 from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
 from tests.support.wire import Wire
 
+BACK = 40.0
+"""Seconds within which everybody has found a broker that is there again."""
 SOMEBODY = 54321
 """A numeric user id that no account has."""
 KEY = "AFpGKhKtrVP0sWr2TDVYd3KOzO0WxtZy"
@@ -30,7 +33,9 @@ def service_manager(guests_dir: Path) -> Iterator[socket.socket]:
         yield made
 
 
-def test_it_is_ready_when_it_listens(make_agent: MakeAgent, broker: Rabbit, service_manager: socket.socket) -> None:
+def test_it_waits_for_the_broker_and_is_ready_when_it_listens(
+    make_agent: MakeAgent, broker: Rabbit, exchange: str, service_manager: socket.socket
+) -> None:
     broker.stop()
     agent = make_agent(DATASTORE, environment={"NOTIFY_SOCKET": service_manager.getsockname()})
     agent.start()
@@ -40,9 +45,11 @@ def test_it_is_ready_when_it_listens(make_agent: MakeAgent, broker: Rabbit, serv
         service_manager.recv(100)
 
     broker.start()
-    service_manager.settimeout(40)
-    assert service_manager.recv(100) == b"READY=1"
-    agent.wait_for_log("Listening on")
+    with Conductor(broker, exchange) as conductor, Wire(broker, exchange) as wire:
+        service_manager.settimeout(BACK)
+        assert service_manager.recv(100) == b"READY=1"
+        assert wire.call(agent.guest_id, "rpc_ping") is True
+        conductor.wait_for_status(agent.guest_id, "healthy", timeout=BACK)
 
 
 def test_it_is_one_process(make_agent: MakeAgent, wire: Wire) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import MakeAgent
 from tests.support.agent import AgentProcess
 from tests.support.conductor import Conductor
-from tests.support.rabbit import Rabbit
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.sleeper import DATASTORE
 from tests.unit.plugins.packages import MANAGER, Site
 
@@ -129,10 +129,10 @@ def test_with_a_key_the_conductor_hears_it_encrypted(
     assert conductor.wait_for_status(agent.guest_id, "failed to spawn").encrypted_by == agent.guest_id
 
 
-def test_without_a_broker_it_ends_all_the_same(make_agent: MakeAgent, broker: Rabbit, tmp_path: Path) -> None:
+def test_without_a_broker_it_ends_all_the_same(make_agent: MakeAgent, tmp_path: Path) -> None:
     wrong = WRONG["not installed"]
-    agent = with_image(make_agent, tmp_path, wrong)
-    broker.stop()
+    nowhere = f"rabbit://guest:guest@{LOOPBACK}:{free_port()}/"
+    agent = with_image(make_agent, tmp_path, wrong, transport_url=nowhere)
     agent.start()
     check_told(agent, wrong)
 
