@@ -9,6 +9,7 @@ from tests.conftest import MakeAgent
 from tests.support.agent import AgentProcess
 from tests.support.conductor import Conductor
 from tests.support.poll import eventually
+from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
 from tests.support.wire import Wire, request_context
 
@@ -34,6 +35,13 @@ def agent(make_agent: MakeAgent, wire: Wire) -> AgentProcess:
 @pytest.fixture
 def sleeper(agent: AgentProcess) -> Sleeper:
     return Sleeper(agent)
+
+
+def test_it_leaves_the_queues_in_which_messages_wait_and_no_other(agent: AgentProcess, broker: Rabbit) -> None:
+    assert agent.terminate() == 0
+    queues = broker.control("list_queues", "name", "--no-table-headers").split()
+    topic = f"guestagent.{agent.guest_id}"
+    assert {name for name in queues if name.startswith(topic)} == {topic, f"{topic}.{agent.guest_id}"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
