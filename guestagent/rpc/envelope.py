@@ -7,20 +7,13 @@ key's MD5 in hexadecimal, and the plaintext is JSON.
 
 import abc
 import base64
-import binascii
 import hashlib
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from guestagent.contract.errors import InvalidMessage
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers import Cipher
-    from cryptography.hazmat.primitives.ciphers.modes import CBC
-
-BLOCK = 16
 
 
 class Envelope(abc.ABC):
@@ -121,38 +114,22 @@ class EncryptedEnvelope(Envelope):
     def open_result(self, result: Any) -> Any:
         return self._decrypt(result)
 
-    def _cipher(self, vector: bytes) -> "Cipher[CBC]":
-        # Imported here because it costs 6 MiB, which an instance without a key keeps.
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
-        return Cipher(algorithms.AES(self._key), modes.CBC(vector))
-
     def _encrypt(self, value: Any) -> str:
-        plain = json.dumps(value).encode()
-        padding = BLOCK - len(plain) % BLOCK
-        vector = os.urandom(BLOCK)
-        encryptor = self._cipher(vector).encryptor()
-        sealed = encryptor.update(plain + bytes([padding]) * padding) + encryptor.finalize()
-        return base64.b64encode(vector + sealed).decode()
+        # Imported here, so that instances without a key do not pay for it.
+        from guestagent.system import aes
+
+        vector = os.urandom(aes.BLOCK)
+        return base64.b64encode(vector + aes.encrypt(self._key, vector, json.dumps(value).encode())).decode()
 
     def _decrypt(self, value: Any) -> Any:
-        # Whatever is wrong, the answer is the same: it must not tell a stranger how far he came.
-        refusal = InvalidMessage(problem="it is not encrypted with this instance's key")
+        from guestagent.system import aes
+
         try:
             sealed = base64.b64decode(value, validate=True)
-        except (TypeError, ValueError, binascii.Error):
-            raise refusal from None
-        if len(sealed) < 2 * BLOCK or len(sealed) % BLOCK:
-            raise refusal
-        decryptor = self._cipher(sealed[:BLOCK]).decryptor()
-        padded = decryptor.update(sealed[BLOCK:]) + decryptor.finalize()
-        padding = padded[-1]
-        if not 1 <= padding <= BLOCK or padded[-padding:] != bytes([padding]) * padding:
-            raise refusal
-        try:
-            return json.loads(padded[:-padding])
-        except (ValueError, RecursionError):
-            raise refusal from None
+            return json.loads(aes.decrypt(self._key, sealed[: aes.BLOCK], sealed[aes.BLOCK :]))
+        except (TypeError, ValueError, RecursionError):
+            # Whatever is wrong, the answer is the same: it must not tell a stranger how far he came.
+            raise InvalidMessage(problem="it is not encrypted with this instance's key") from None
 
 
 def for_instance(key: str | None, guest_id: str) -> Envelope:

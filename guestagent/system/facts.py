@@ -37,15 +37,14 @@ def agent_process() -> dict[str, Any]:
     process = psutil.Process()
     status = _status(Path("/proc/self/status"))
     with process.oneshot():
-        memory = process.memory_info()
         times = process.cpu_times()
         return {
             "version": metadata.version("guestagent"),
             "threads": process.num_threads(),
             "fd_size": status["FDSize"],
-            "vm_size": memory.vms,
+            "vm_size": status["VmSize"] * KIB,
             "vm_peak": status["VmPeak"] * KIB,
-            "vm_rss": memory.rss,
+            "vm_rss": status["VmRSS"] * KIB,
             "vm_hwm": status["VmHWM"] * KIB,
             "open_files": process.num_fds(),
             "cpu_seconds": round(times.user + times.system, 3),

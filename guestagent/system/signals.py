@@ -15,6 +15,7 @@ class Signals:
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
+        self._awaited = frozenset(numbers)
         self._heard, pipe = os.pipe()
         os.set_blocking(pipe, False)
         signal.set_wakeup_fd(pipe, warn_on_full_buffer=False)
@@ -23,4 +24,7 @@ class Signals:
 
     def wait(self) -> signal.Signals:
         """The next signal, in the order of their coming."""
-        return signal.Signals(os.read(self._heard, 1)[0])
+        # The interpreter writes every signal that has a handler, a debugger's or a profiler's as well.
+        while (number := os.read(self._heard, 1)[0]) not in self._awaited:
+            pass
+        return signal.Signals(number)

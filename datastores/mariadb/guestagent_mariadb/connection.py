@@ -10,7 +10,7 @@ from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgent
 from guestagent_mariadb.administrator import DATASTORE, Administrator
 
 if TYPE_CHECKING:
-    from pymysql.connections import Connection
+    from guestagent_mariadb.client import Connection
 
 Row = tuple[Any, ...]
 Refusals = Mapping[int, Callable[[str], GuestAgentError]]
@@ -111,7 +111,7 @@ class Connections:
         self._give_back(connection)
 
     def _take(self) -> "Connection | None":
-        from pymysql.err import Error
+        from guestagent_mariadb.client import Error
 
         with self._lock:
             connection, self._idle = self._idle, None
@@ -131,9 +131,9 @@ class Connections:
         _close(connection)
 
     def _connect(self, **options: Any) -> "Connection":
-        import pymysql
+        from guestagent_mariadb import client
 
-        return pymysql.connect(
+        return client.connect(
             user=self._administrator.name,
             password=self._administrator.password(),
             unix_socket=str(self._administrator.socket),
@@ -157,7 +157,7 @@ class Connections:
 
     @contextlib.contextmanager
     def _reporting(self, subject: str, refusals: Refusals) -> Iterator[None]:
-        from pymysql.err import Error
+        from guestagent_mariadb.client import Error
 
         try:
             yield
@@ -182,7 +182,7 @@ class Connections:
 
 
 def _close(connection: "Connection") -> None:
-    from pymysql.err import Error
+    from guestagent_mariadb.client import Error
 
     with contextlib.suppress(Error, OSError):
         connection.close()

@@ -61,3 +61,17 @@ def test_every_signal_is_heard_when_it_comes(listener: "subprocess.Popen[str]") 
     listener.send_signal(signal.SIGTERM)
     assert hear(listener) == "SIGTERM"
     assert listener.wait(10) == 0
+
+
+def test_a_signal_that_somebody_else_handles_is_not_heard() -> None:
+    code = (
+        "import os, signal\n"
+        "from guestagent.system.signals import Signals\n"
+        "signals = Signals(signal.SIGTERM)\n"
+        "signal.signal(signal.SIGUSR2, lambda number, frame: None)\n"
+        "os.kill(os.getpid(), signal.SIGUSR2)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print(signals.wait().name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "SIGTERM\n"
