@@ -1,17 +1,53 @@
-"""The control plane of the interop tests: Trove's processes, its database, and the way to its client."""
+"""The control plane of the interop tests: Trove's processes and its database."""
 
 import json
 import subprocess
 import types
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.child import plain_environment
+from tests.interop.database import Database
+from tests.support import messages
+from tests.support.child import Child, plain_environment
+from tests.support.conductor import TOPIC
+from tests.support.poll import eventually
 from tests.support.rabbit import Rabbit
 
 DRIVER = Path(__file__).with_name("driver.py")
 LATEST = "latest"
+END_WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "TERM", "--")
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+OPTIONS = """\
+[DEFAULT]
+transport_url = {broker.url}
+control_exchange = {exchange}
+guest_config = {guest_config}
+agent_call_low_timeout = 30
+agent_call_high_timeout = 60
+trove_conductor_workers = 1
+
+[database]
+connection = {database.url}
+
+[oslo_messaging_notifications]
+driver = log
+"""
+
+DRIVER_OPTIONS = """\
+[DEFAULT]
+remote_nova_client = other_services.compute
+remote_neutron_client = other_services.network
+remote_swift_client = other_services.object_store
+"""
+"""The modules are those beside the driver."""
+
+GUEST_OPTIONS = """\
+[DEFAULT]
+transport_url = {broker.url}
+control_exchange = {exchange}
+"""
 
 
 class TroveError(Exception):
@@ -24,31 +60,28 @@ class TroveError(Exception):
 
 
 class ControlPlane:
-    """Trove with a database of its own, on one exchange.
+    """Trove's conductor, and Trove's client and REST API behind :meth:`do`, on one exchange.
 
     :param directory: takes its files.
+    :param database: is empty.
     :param python: the interpreter that has Trove.
     """
 
-    def __init__(self, directory: Path, python: Path, broker: Rabbit, exchange: str) -> None:
+    def __init__(self, directory: Path, python: Path, database: Database, broker: Rabbit, exchange: str) -> None:
+        self.database = database
         self.broker = broker
         self.exchange = exchange
         self._directory = directory
         self._python = python
         self._environment = plain_environment(directory)
-        self._configuration = directory / "trove.conf"
-        self._configuration.write_text(
-            "[DEFAULT]\n"
-            f"transport_url = {broker.url}\n"
-            f"control_exchange = {exchange}\n"
-            "[database]\n"
-            f"connection = sqlite:///{directory}/trove.sqlite\n"
-        )
-        self._make_database()
+        self._configure()
+        self._make_tables()
+        self._conductor = self._start_conductor()
         self._driver = self._start_driver()
+        self._wait_for_conductor()
 
     def do(self, command: str, **arguments: Any) -> Any:
-        """Let Trove do one thing and return what came of it.
+        """Let Trove do one thing and return what came of it; see ``driver.py``.
 
         :raises TroveError: what Trove raised.
         """
@@ -57,18 +90,27 @@ class ControlPlane:
         self._driver.stdin.write(json.dumps({"do": command, "with": arguments}) + "\n")
         self._driver.stdin.flush()
         line = self._driver.stdout.readline()
-        if not line:
-            raise AssertionError(f"the driver ended; see {self._directory}/driver.log")
+        assert line, f"the driver ended; see {self._file('driver.log')}"
         answer = json.loads(line)
         if "error" in answer:
             raise TroveError(answer["error"]["class"], answer["error"]["text"])
         return answer["result"]
 
+    def conductor_log(self) -> str:
+        """What the conductor logs; notifications are among it."""
+        return self._file("conductor.log").read_text(errors="replace")
+
     def close(self) -> None:
         """End every process."""
         assert self._driver.stdin is not None
         self._driver.stdin.close()
-        self._driver.wait(30)
+        try:
+            self._driver.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._driver.kill()
+            raise
+        finally:
+            self._conductor.terminate(STOP_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -78,60 +120,66 @@ class ControlPlane:
     ) -> None:
         self.close()
 
-    def _make_database(self) -> None:
-        program = self._python.with_name("trove-manage")
+    def _file(self, name: str) -> Path:
+        return self._directory / name
+
+    def _configure(self) -> None:
+        guest_config = self._file("trove-guestagent.conf")
+        shared = {"broker": self.broker, "exchange": self.exchange}
+        guest_config.write_text(GUEST_OPTIONS.format(**shared))
+        self._file("driver.conf").write_text(DRIVER_OPTIONS)
+        self._file("trove.conf").write_text(OPTIONS.format(**shared, guest_config=guest_config, database=self.database))
+
+    def _command(self, program: Path, name: str) -> list[str]:
+        return [
+            str(program),
+            "--config-file",
+            str(self._file("trove.conf")),
+            "--log-file",
+            str(self._file(f"{name}.log")),
+        ]
+
+    def _make_tables(self) -> None:
         done = subprocess.run(
-            [str(program), "--config-file", str(self._configuration), "db_sync"],
+            [*self._command(self._python.with_name("trove-manage"), "manage"), "db_sync"],
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=START_SECONDS,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout
+        self.database.keep_statuses()
 
-    def _start_driver(self) -> subprocess.Popen[str]:
-        with (self._directory / "driver.log").open("a") as log:
+    def _start_conductor(self) -> Child:
+        return Child(
+            self._command(self._python.with_name("trove-conductor"), "conductor"),
+            environment=self._environment,
+            directory=self._directory,
+            output=self._file("conductor.output"),
+        )
+
+    def _start_driver(self) -> "subprocess.Popen[str]":
+        command = self._command(DRIVER, "driver")
+        with self._file("driver.output").open("w") as output:
             return subprocess.Popen(
-                [str(self._python), str(DRIVER), "--config-file", str(self._configuration), "--log-file", log.name],
+                [*END_WITH_US, str(self._python), *command, "--config-file", str(self._file("driver.conf"))],
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=output,
                 text=True,
+                start_new_session=True,
             )
 
-
-class Client:
-    """Trove's client for one instance.
-
-    :param level: what ``[upgrade_levels] guestagent`` says.
-    :ivar called: the methods that were called.
-    """
-
-    def __init__(self, control_plane: ControlPlane, instance_id: str, level: str = LATEST) -> None:
-        self.called: set[str] = set()
-        self._control_plane = control_plane
-        self._instance_id = instance_id
-        self._level = level
-
-    def call(self, method: str, /, notify: str | None = None, **arguments: Any) -> Any:
-        """Call a method; see :meth:`ControlPlane.do`.
-
-        :param notify: the notification that the API makes for such a request.
-        """
-        self.called.add(method)
-        return self._control_plane.do(
-            "call",
-            instance_id=self._instance_id,
-            method=method,
-            arguments=arguments,
-            level=self._level,
-            notify=notify,
-        )
-
-
-def names(items: list[Mapping[str, Any]]) -> list[str]:
-    """The names of databases or users as they travel."""
-    return [item["_name"] for item in items]
+    def _wait_for_conductor(self) -> None:
+        with messages.connect(self.broker.port, self.broker.user, self.broker.password) as connection:
+            channel = connection.channel()
+            messages.declare_topic(channel, self.exchange, TOPIC)
+            eventually(
+                lambda: channel.queue_declare(TOPIC, passive=True).consumer_count,
+                timeout=START_SECONDS,
+                message=f"the conductor does not listen; see {self._file('conductor.log')}",
+            )

@@ -6,6 +6,7 @@ a line, and answers each with ``{"result": ...}`` or ``{"error": {"class": ..., 
 It starts as Trove's own services start, with their database and their broker.
 """
 
+import functools
 import inspect
 import json
 import sys
@@ -13,37 +14,48 @@ from typing import Any
 
 import webob
 from eventlet import tpool
+from oslo_serialization import jsonutils
 from trove.cmd.common import initialize
-from trove.common import cfg, exception, notification
+from trove.common import api as rest_api
+from trove.common import cfg, exception, extensions, notification, wsgi
 from trove.common.context import TroveContext
+from trove.common.db.mysql.models import MySQLSchema, MySQLUser
+from trove.datastore import models as datastores
 from trove.guestagent.api import API
+from trove.instance import models as instances
+from trove.instance.service_status import ServiceStatuses
+from trove.instance.tasks import InstanceTasks
 
 TENANT = "tenant-a"
 USER = "user-a"
+CLIENT = "192.0.2.1"
 VERSION = "10.11"
 
 
-def create_instance(manager: str, encrypted: bool) -> dict[str, Any]:
-    """An instance that waits for its guest, as the database has it before the task manager goes on."""
-    from trove.datastore import models as datastores
-    from trove.instance.models import DBInstance, InstanceServiceStatus, get_instance_encryption_key
-    from trove.instance.service_status import ServiceStatuses
-    from trove.instance.tasks import InstanceTasks
-
+def create_instance(manager: str, encrypted: bool) -> str:
+    """An instance that waits for its guest, as the database has it when the machine has booted; its id."""
     cfg.CONF.set_override("enable_secure_rpc_messaging", encrypted)
     datastores.update_datastore(manager, None)
     datastores.update_datastore_version(manager, VERSION, manager, "", "", "", True)
     version = datastores.DBDatastoreVersion.find_by(name=VERSION, manager=manager)
-    instance = DBInstance.create(
+    instance = instances.DBInstance.create(
         name="a database",
         flavor_id="1",
         volume_size=1,
         tenant_id=TENANT,
+        compute_instance_id="a machine",
         datastore_version_id=version.id,
         task_status=InstanceTasks.NONE,
     )
-    InstanceServiceStatus.create(instance_id=instance.id, status=ServiceStatuses.NEW)
-    return {"id": instance.id, "key": get_instance_encryption_key(instance.id)}
+    instances.InstanceServiceStatus.create(instance_id=instance.id, status=ServiceStatuses.NEW)
+    return str(instance.id)
+
+
+def injected_files(instance_id: str) -> dict[str, str]:
+    """What Trove puts into the machine of an instance, by path."""
+    instance = instances.FreshInstance.load(_context(), instance_id)
+    files: dict[str, str] = instance.get_injected_files(instance.ds_version.manager, instance.ds_version.version)
+    return files
 
 
 def call(instance_id: str, method: str, arguments: dict[str, Any], level: str, notify: str | None) -> Any:
@@ -53,11 +65,10 @@ def call(instance_id: str, method: str, arguments: dict[str, Any], level: str, n
     :param notify: the class of the notification that the request ends with, as the API makes it.
     """
     cfg.CONF.set_override("guestagent", level, group="upgrade_levels")
-    context = TroveContext(user_id=USER, project_id=TENANT, is_admin=True)
+    context = _context()
     if notify is not None:
-        request = webob.Request.blank("/")
-        request.remote_addr = "192.0.2.1"
-        context.notification = getattr(notification, notify)(context, request=request)
+        request = webob.Request.blank("/", remote_addr=CLIENT)
+        context.notification = getattr(notification, notify)(context, request=request, instance_id=instance_id)
     return getattr(API(context, instance_id), method)(**arguments)
 
 
@@ -66,11 +77,54 @@ def public_methods() -> list[str]:
     return [name for name, _ in inspect.getmembers(API, inspect.isfunction) if not name.startswith("_")]
 
 
-COMMANDS = {command.__name__: command for command in (create_instance, call, public_methods)}
+def verified(kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A ``user`` or ``database`` from a guest, after Trove's own check of it."""
+    model = {"user": MySQLUser, "database": MySQLSchema}[kind]
+    found: dict[str, Any] = model.deserialize(value).serialize()
+    return found
 
 
-def answer(line: str) -> dict[str, Any]:
-    """Do what a line says."""
+def rest(method: str, path: str, body: Any, level: str) -> dict[str, Any]:
+    """What the REST API answers: ``status`` and ``body``.
+
+    :param path: within the tenant.
+    """
+    cfg.CONF.set_override("guestagent", level, group="upgrade_levels")
+    request = webob.Request.blank(
+        f"/{TENANT}{path}",
+        method=method,
+        headers={"X-Auth-Token": "-", "X-Tenant-Id": TENANT, "X-User-ID": USER, "X-Role": "admin"},
+        remote_addr=CLIENT,
+    )
+    if body is not None:
+        request.content_type = "application/json"
+        request.json = body
+    response = request.get_response(_rest_application())
+    return {"status": response.status_int, "body": response.json if response.body else None}
+
+
+def begin_restart(instance_id: str) -> None:
+    """What the API does to the status of an instance whose user asks for a restart."""
+    instances.load_any_instance(_context(), instance_id).set_servicestatus_restart()
+
+
+COMMANDS = {
+    command.__name__: command
+    for command in (create_instance, injected_files, call, public_methods, verified, rest, begin_restart)
+}
+
+
+def _context() -> TroveContext:
+    return TroveContext(user_id=USER, project_id=TENANT, is_admin=True)
+
+
+@functools.cache
+def _rest_application() -> Any:
+    """As Trove's own paste file builds it, without Keystone and without limits."""
+    return wsgi.FaultWrapper(wsgi.ContextMiddleware(extensions.factory({})(rest_api.API())))
+
+
+def _answer(line: str) -> dict[str, Any]:
     asked = json.loads(line)
     try:
         return {"result": COMMANDS[asked["do"]](**asked["with"])}
@@ -82,7 +136,7 @@ def main() -> None:
     initialize()
     # In a thread of the system's, so that Trove's own green threads run on while nothing is asked.
     while line := tpool.execute(sys.stdin.readline):
-        print(json.dumps(answer(line)), flush=True)
+        print(jsonutils.dumps(_answer(line)), flush=True)
 
 
 if __name__ == "__main__":
