@@ -1,6 +1,5 @@
 """``guestagent``: runs the agent of this machine's database until it is told to stop."""
 
-import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from guestagent.service import AgentService
 
 PROGRAM = "guestagent"
-OBJECTS_BEFORE_COLLECTION = 20_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,8 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong, see :mod:`guestagent.plugins.errors`; 2 when a file cannot be read.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    # Start is mostly imports, which make many objects and no garbage: looking for some takes a tenth of it.
-    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     cache.use(cache.FALLBACK)
     threads.select()
     from oslo_config import cfg
