@@ -21,17 +21,27 @@ from guestagent.rpc.envelope import Envelope
 LOG = log.getLogger(__name__)
 
 VERSION = "1.0"
+CONFIRM_SECONDS = 5
+"""How long a report that is to be confirmed holds up who made it and the reports behind it."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False)
 class _Report:
+    """A message that waits to be sent.
+
+    :ivar confirmed: the conductor is to answer that it has worked on it.
+    :ivar gone: it was sent, or could not be.
+    """
+
     method: str
     context: Mapping[str, Any]
     arguments: Mapping[str, Any]
+    confirmed: bool = False
+    gone: bool = False
 
 
 class Conductor:
-    """Nobody who reports ever waits for the broker; what it cannot take now, it gets later.
+    """What the broker cannot take now, it gets later; only who makes a report that is confirmed waits for it.
 
     :param transport: the connection.
     :param topic: where the conductor listens.
@@ -52,13 +62,19 @@ class Conductor:
         self._thread.start()
 
     def heartbeat(self, status: ServiceStatus) -> None:
-        """Say how the service is."""
+        """Say how the service is.
+
+        ``restart required`` is confirmed. The conductor drops every heartbeat after it until somebody asks for
+        a restart; one that it works on after that request would hide for ever that the restart was made.
+        """
         payload = {"service_status": status.value}
         with self._changed:
             # While the broker is away only the newest of equal heartbeats is worth sending.
             if self._waiting and self._waiting[-1].arguments.get("payload") == payload:
-                self._waiting.pop()
-            self._put("heartbeat", {}, {"payload": payload, "sent": self._sent("heartbeat")})
+                self._waiting.pop().gone = True
+            report = self._put("heartbeat", {}, {"payload": payload, "sent": self._sent("heartbeat")})
+            if status is ServiceStatus.RESTART_REQUIRED:
+                self._confirm(report)
 
     def update_backup(self, context: RequestContext, backup_id: str, **fields: Any) -> None:
         """Say how a backup is; a field that is not given keeps its value there."""
@@ -98,11 +114,18 @@ class Conductor:
 
     def _put(
         self, method: str, context: Mapping[str, Any], arguments: dict[str, Any], with_instance: bool = True
-    ) -> None:
+    ) -> _Report:
         if with_instance:
             arguments = {"instance_id": self._guest_id, **arguments}
-        self._waiting.append(_Report(method, context, arguments))
+        report = _Report(method, context, arguments)
+        self._waiting.append(report)
         self._changed.notify_all()
+        return report
+
+    def _confirm(self, report: _Report) -> None:
+        """Return when the conductor has worked on the report, or when waiting for that is no use."""
+        report.confirmed = True
+        self._changed.wait_for(lambda: report.gone, CONFIRM_SECONDS)
 
     def _sent(self, method: str) -> float:
         # The conductor discards a report that is not newer than the last one, an equal one included.
@@ -117,12 +140,24 @@ class Conductor:
                 report = self._waiting.popleft()
                 self._sending = True
             try:
-                context, arguments = self._envelope.seal_report(report.context, report.arguments)
-                self._client.cast(context, report.method, **arguments)
+                self._send(report)
             except Exception:
                 # Whatever is wrong with this one, the next must be sent: it may be a heartbeat.
                 LOG.exception("The conductor did not get '%s'", report.method)
             finally:
                 with self._changed:
                     self._sending = False
+                    report.gone = True
                     self._changed.notify_all()
+
+    def _send(self, report: _Report) -> None:
+        context, arguments = self._envelope.seal_report(report.context, report.arguments)
+        if report.confirmed:
+            try:
+                self._client.prepare(timeout=CONFIRM_SECONDS).call(context, report.method, **arguments)
+                return
+            except oslo_messaging.MessagingTimeout:
+                # A call that nobody took is gone from the queue by now; one that was taken makes this a repetition,
+                # which the conductor knows by its time.
+                LOG.warning("The conductor did not confirm '%s' within %d s", report.method, CONFIRM_SECONDS)
+        self._client.cast(context, report.method, **arguments)

@@ -72,6 +72,39 @@ def test_a_heartbeat(conductor: Conductor, control_plane: ControlPlane) -> None:
     assert before <= report.arguments["sent"] <= time.time() + 1
 
 
+def test_a_required_restart_has_been_heard_when_it_has_been_said(
+    conductor: Conductor, control_plane: ControlPlane
+) -> None:
+    # An answer to the control plane must not overtake it: what comes next may be the restart.
+    for _ in range(20):
+        conductor.heartbeat(ServiceStatus.RESTART_REQUIRED)
+        assert not control_plane.is_silent()
+        control_plane.next()
+
+
+def test_a_required_restart_that_is_not_confirmed_is_said_again(
+    conductor: Conductor,
+    listening: Callable[[], ControlPlane],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("guestagent.rpc.conductor.CONFIRM_SECONDS", 0.2)
+    conductor.heartbeat(ServiceStatus.RESTART_REQUIRED)
+    conductor.heartbeat(ServiceStatus.HEALTHY)
+    assert conductor.flush(PATIENCE) is True
+    assert "did not confirm 'heartbeat'" in caplog.text
+
+    control_plane = listening()
+    heard = [control_plane.next() for _ in range(3)]
+    assert [report.arguments["payload"]["service_status"] for report in heard] == [
+        "restart required",
+        "restart required",
+        "healthy",
+    ]
+    # The conductor recognises a repetition by its time.
+    assert heard[0].arguments["sent"] == heard[1].arguments["sent"]
+
+
 @pytest.mark.parametrize("status", ServiceStatus)
 def test_every_status_can_be_said(conductor: Conductor, control_plane: ControlPlane, status: ServiceStatus) -> None:
     conductor.heartbeat(status)
