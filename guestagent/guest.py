@@ -1,16 +1,16 @@
 """The guest as a plugin sees it: what the runtime hands to a manager when it constructs it."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
+from guestagent.contract.operations import CodePath
 from guestagent.contract.states import ServiceStatus
-from guestagent.operations import plan
 from guestagent.operations.instance import InstanceRecord
-from guestagent.operations.plan import Step
+from guestagent.operations.plan import Plan
 from guestagent.operations.queue import OperationQueue
 from guestagent.system.processes import ProcessControl
 
@@ -31,10 +31,9 @@ class Guest:
     :ivar processes: who keeps the server's process.
     :ivar storage: the declared storage strategies by name, in the image's order.
     :ivar modules: the declared module drivers by type.
-    :ivar operations: what the agent is doing.
+    :ivar operations: what the agent is doing, and has done.
     :ivar report: sends a status to the conductor at once.
     :ivar description: what the loader found, for the capability document.
-    :ivar carry_out: does the steps of a plan; every change that has more than one step goes through it.
     """
 
     id: str
@@ -45,7 +44,35 @@ class Guest:
     processes: ProcessControl
     storage: Mapping[str, "BaseStorage"] = dataclasses.field(default_factory=dict)
     modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
-    operations: OperationQueue = dataclasses.field(default_factory=lambda: OperationQueue(lambda: 0))
+    operations: OperationQueue = dataclasses.field(default_factory=OperationQueue)
     report: Callable[[ServiceStatus], None] = lambda status: None
     description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    carry_out: Callable[[str, Sequence[Step]], None] = plan.carry_out
+
+    @property
+    def code_path(self) -> CodePath:
+        """How the call that is being made is carried out."""
+        current = self.operations.current
+        return self.record.current.code_path or (current.path if current else CodePath.LEGACY)
+
+    @property
+    def plugin(self) -> str | None:
+        """The datastore's distribution and its version."""
+        datastore = self.description.get("datastore")
+        return f"{datastore['distribution']} {datastore['version']}" if datastore else None
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the call that is being carried out was begun by an agent that died."""
+        current = self.operations.current
+        return current is not None and current.resumed
+
+    def carry_out(self, plan: Plan) -> None:
+        """Do the steps of a plan; whatever a call changes is a step of one.
+
+        The operation is on the instance's code path: where that is ``convergence``, an agent that comes after a
+        crash makes the same call of the manager once more, and here the steps that are done are left out. So what
+        a call does beside its plans must be harmless to repeat.
+
+        :raises GuestAgentError: a step's, and what must not stay has been taken back.
+        """
+        self.operations.carry_out(plan)

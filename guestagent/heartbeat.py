@@ -7,7 +7,8 @@ from oslo_log import log
 from guestagent.contract.errors import GuestAgentError, Leaving
 from guestagent.contract.states import ServiceStatus
 from guestagent.manager import BaseDatastoreManager
-from guestagent.operations.queue import Operation, OperationQueue
+from guestagent.operations.operation import Operation
+from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 
 LOG = log.getLogger(__name__)

@@ -8,8 +8,10 @@ from guestagent import contract
 from guestagent.contract.agent import AgentStatus, RunningOperation
 from guestagent.contract.call import TROVE
 from guestagent.contract.context import RequestContext
+from guestagent.contract.operations import CodePath, EngineDetails, OperationDetails
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.guest import Guest
+from guestagent.system import files
 
 LOG = log.getLogger(__name__)
 
@@ -19,6 +21,7 @@ PLUGIN_API = (1, 0)
 
 class BaseDatastoreManager(
     contract.Agent,
+    contract.Operations,
     contract.Lifecycle,
     contract.Databases,
     contract.Users,
@@ -73,6 +76,19 @@ class BaseDatastoreManager(
         Called when the agent has started and whenever a heartbeat had to say ``crashed``; repeating it is safe.
         """
 
+    def tidy(self) -> None:
+        """Remove what an agent that died has left half-written; asked once, when an agent has started."""
+        files.sweep(self.guest.state_dir)
+        for storage in self.guest.storage.values():
+            storage.tidy()
+
+    def was_prepared(self) -> bool:
+        """Whether this machine shows that prepare has ended well here; asked when the agent's record is lost.
+
+        An instance that is not recognised waits for prepare, with data on its volume.
+        """
+        return False
+
     def rpc_ping(self, context: RequestContext) -> bool:
         return True
 
@@ -88,8 +104,23 @@ class BaseDatastoreManager(
             phase=record.phase.value,
             wanted=record.wanted.value,
             datastore_version=record.datastore_version,
+            code_path=record.code_path.value if record.code_path else None,
             operation=RunningOperation(running.name, running.request_id, running.seconds) if running else None,
         )
+
+    def operation_list(self, context: RequestContext, limit: int = 20) -> list[OperationDetails]:
+        return self.guest.operations.list(limit)
+
+    def operation_show(self, context: RequestContext, operation_id: str) -> OperationDetails:
+        return self.guest.operations.show(operation_id)
+
+    def operation_cancel(self, context: RequestContext, operation_id: str) -> OperationDetails:
+        return self.guest.operations.cancel(operation_id)
+
+    def convert_engine(self, context: RequestContext) -> EngineDetails:
+        before = self.guest.record.current.code_path or CodePath.LEGACY
+        after = self.guest.record.change(code_path=CodePath.CONVERGENCE).code_path
+        return EngineDetails(before.value, str(after and after.value))
 
     def get_hwinfo(self, context: RequestContext) -> dict[str, Any]:
         from guestagent.system import facts

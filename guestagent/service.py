@@ -1,6 +1,5 @@
 """The agent as a service: the RPC server, the heartbeat, and an end in order."""
 
-import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +8,16 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_service import service, systemd
 
-from guestagent.contract.states import Phase, Wanted
+from guestagent.contract.operations import CodePath
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
-from guestagent.operations import plan
 from guestagent.operations.instance import InstanceRecord
+from guestagent.operations.journal import Journal
 from guestagent.operations.plan import Watcher
 from guestagent.operations.queue import OperationQueue
+from guestagent.operations.recovery import Recovery, adopt
+from guestagent.operations.store import Store
+from guestagent.operations.vault import Vault
 from guestagent.plugins.loader import Loaded
 from guestagent.rpc import envelope, transport
 from guestagent.rpc.conductor import Conductor
@@ -50,8 +52,12 @@ class AgentService(service.Service):  # type: ignore[misc]
         self._transport = transport.connect(conf)
         wrapped = envelope.for_instance(conf.instance_rpc_encr_key, conf.guest_id)
         self._conductor = Conductor(self._transport, conf.conductor_queue, conf.guest_id, wrapped)
-        self._operations = OperationQueue(lambda: conf.agent.busy_wait)
-        record = InstanceRecord(state_dir)
+        self._store = Store(state_dir)
+        record = InstanceRecord(self._store)
+        journal = Journal(self._store, Vault(state_dir), keep=lambda: conf.operations.keep)
+        self._operations = OperationQueue(
+            lambda: conf.agent.busy_wait, journal, lambda: _code_path(conf, record), watch
+        )
         manager = loaded.manager(
             Guest(
                 id=conf.guest_id,
@@ -65,17 +71,19 @@ class AgentService(service.Service):  # type: ignore[misc]
                 modules={name: driver() for name, driver in loaded.modules.items()},
                 report=self._conductor.heartbeat,
                 description=loaded.description,
-                carry_out=functools.partial(plan.carry_out, watch=watch),
             )
         )
+        manager.tidy()
+        adopt(self._store, record, manager.was_prepared)
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)
-        dispatcher = Dispatcher(manager, wrapped, self._operations, self._conductor)
+        dispatcher = Dispatcher(manager, wrapped, self._operations, journal, self._conductor)
         self._server = Server(self._transport, conf.guest_id, dispatcher, wrapped, conf.agent.rpc_workers)
         self._listening = threading.Event()
-        _fail_what_a_crash_left(record)
+        self._recovery = Recovery(record, journal, self._operations, dispatcher.revive, dispatcher.tell)
 
     def start(self) -> None:
-        """Begin to beat, and to listen as soon as the broker is there."""
+        """Take up what was left, begin to beat, and listen as soon as the broker is there."""
+        self._recovery.take_up()
         self._heartbeat.ensure_running()
         self._heart = self.tg.add_dynamic_timer(self._beat)
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
@@ -89,6 +97,8 @@ class AgentService(service.Service):  # type: ignore[misc]
         super().stop()
         if not self._conductor.flush(self._conf.agent.flush_timeout):
             LOG.warning("The broker did not take the last reports within %d s", self._conf.agent.flush_timeout)
+            return
+        self._store.close()
 
     def reset(self) -> None:
         """Read the files again; options that may change while the agent runs take their new values."""
@@ -110,8 +120,8 @@ class AgentService(service.Service):  # type: ignore[misc]
         systemd.notify_once()
 
 
-def _fail_what_a_crash_left(record: InstanceRecord) -> None:
-    """A prepare or rebuild that an earlier agent began and nobody will finish has failed."""
-    if record.current.phase is Phase.PREPARING:
-        LOG.error("The agent ended while it was preparing the instance; the instance has failed")
-        record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
+def _code_path(conf: cfg.ConfigOpts, record: InstanceRecord) -> CodePath:
+    """The instance's own; the option counts for one that nothing has prepared yet."""
+    if record.current.code_path is not None:
+        return record.current.code_path
+    return CodePath.CONVERGENCE if conf.operations.convergence_engine else CodePath.LEGACY

@@ -2,7 +2,7 @@
 
 import abc
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.states import ServiceStatus
 from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 
 BASE = "base"
@@ -53,16 +54,24 @@ class ConfigurationFiles:
         files.ensure_directory(path.parent, mode=0o750, group=self._reader)
         files.write(path, text, mode=0o640 if self._reader else 0o600, group=self._reader)
 
+    def snapshot(self) -> dict[str, str]:
+        """The texts of all layers, for :meth:`restore`."""
+        return {layer: self.read(layer) for layer in LAYERS}
+
+    def restore(self, texts: Mapping[str, str]) -> None:
+        """Make the layers what they were; repeating it is safe."""
+        for layer, text in texts.items():
+            if self.read(layer) != text:
+                self.write(layer, text)
+
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
         """What is written inside the block is taken back when the block raises."""
-        before = {layer: self.read(layer) for layer in LAYERS}
+        before = self.snapshot()
         try:
             yield
         except BaseException:
-            for layer, text in before.items():
-                if self.read(layer) != text:
-                    self.write(layer, text)
+            self.restore(before)
             raise
 
 
@@ -110,18 +119,34 @@ class Configurable(BaseDatastoreManager, abc.ABC):
         """Replace the base layer; none: the server's own defaults."""
         self.configuration.write(BASE, contents or "")
 
-    def reset_configuration(self, context: RequestContext, configuration: dict[str, Any]) -> None:
-        with self.configuration.change():
-            self.write_base(contents_of(configuration))
+    def configuration_step(self, name: str, write: Callable[[], None]) -> Step:
+        """A step that writes layers and has the server check them; they are as before when its plan fails."""
+
+        def write_and_check() -> None:
+            write()
             self.check_configuration()
+
+        return Step(name, write_and_check, keep=self.configuration.snapshot, undo=self.configuration.restore)
+
+    def tidy(self) -> None:
+        super().tidy()
+        files.sweep(self.configuration.directory)
+
+    def reset_configuration(self, context: RequestContext, configuration: dict[str, Any]) -> None:
+        contents = contents_of(configuration)
+        write = self.configuration_step("write the base configuration", lambda: self.write_base(contents))
+        self.guest.carry_out(Plan("reset the configuration", [write]))
 
     def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
         # The control plane always sends the whole group, so that what left it is forgotten with or
         # without ``remove``.
-        with self.configuration.change():
-            self.configuration.write(OVERRIDES, self.render(overrides))
-            self.check_configuration()
+        text = self.render(overrides)
+        write = self.configuration_step("write the overrides", lambda: self.configuration.write(OVERRIDES, text))
+        self.guest.carry_out(Plan("update the overrides", [write]))
 
     def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
-        if self.apply_live(overrides):
-            self.guest.report(ServiceStatus.RESTART_REQUIRED)
+        def apply() -> None:
+            if self.apply_live(overrides):
+                self.guest.report(ServiceStatus.RESTART_REQUIRED)
+
+        self.guest.carry_out(Plan("apply the overrides", [Step("give the server the new values", apply)]))

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import datetime
 import enum
+import functools
 import hashlib
 import os
 import stat
@@ -21,6 +22,7 @@ from guestagent.contract.logs import LogDetails
 from guestagent.contract.states import ServiceStatus
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.plan import Plan, Step
 from guestagent.storage.base import BaseStorage
 
 LOG = logging.getLogger(__name__)
@@ -197,14 +199,16 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
         if log.kind is LogKind.SYS and (enable or disable):
             raise InvalidValue(subject=f"Log {log.name!r}", problem="it is always on; only USER logs can be switched")
         publication = self._publication(context, log) if publish or discard else None
+        steps = []
         if enable or disable:
-            self._switch(log, bool(enable))
+            steps.append(self._switch_step(log, bool(enable)))
         elif publish and log.kind is LogKind.USER and not self.log_enabled(log):
-            self._switch(log, True)
+            steps.append(self._switch_step(log, True))
         if publication and discard:
-            publication.discard()
+            steps.append(Step("discard what was published", publication.discard))
         if publication and publish:
-            self._publish(log, publication)
+            steps.append(Step("publish", functools.partial(self._publish, log, publication)))
+        self.guest.carry_out(Plan(f"log {log.name}", steps))
         return self._details(context, log)
 
     def _visible(self, context: RequestContext) -> list[Log]:
@@ -225,6 +229,14 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
             return Publication(log, self.guest, storage, context)
         problem = "the image declares no storage strategy that could keep it ([image] storage_strategies)"
         raise InvalidValue(subject=f"Publishing log {log.name!r}", problem=problem)
+
+    def _switch_step(self, log: Log, enabled: bool) -> Step:
+        return Step(
+            "switch it on" if enabled else "switch it off",
+            lambda: self._switch(log, enabled),
+            keep=lambda: self.log_enabled(log),
+            undo=lambda was_enabled: self._switch(log, was_enabled),
+        )
 
     def _switch(self, log: Log, enabled: bool) -> None:
         if self.switch_log(log, enabled) and self.log_enabled(log) is not enabled:

@@ -16,7 +16,7 @@ from guestagent.contract.errors import GuestAgentError, InvalidValue, NotFound, 
 from guestagent.contract.modules import Module, ModuleEnvelope, ModuleResult
 from guestagent.manager import BaseDatastoreManager
 from guestagent.modules.driver import ModuleDriver
-from guestagent.operations.plan import Step
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 
 LOG = log.getLogger(__name__)
@@ -72,11 +72,17 @@ class ModuleStore:
         self._write(self._directory(result.type, result.id) / RESULT, msgspec.json.encode(result))
 
     def forget(self, module: Module) -> None:
-        """Remove everything about a module."""
+        """Remove everything about a module; repeating it is safe."""
         directory = self._directory(module.type, module.id)
         # First, so that a crash never leaves a module that is applied and has no contents.
-        (directory / RESULT).unlink()
-        shutil.rmtree(directory)
+        (directory / RESULT).unlink(missing_ok=True)
+        if directory.exists():
+            shutil.rmtree(directory)
+
+    def tidy(self) -> None:
+        """Remove what a crash has left half-written."""
+        for directory in self._root.glob("*/*"):
+            files.sweep(directory)
 
     def _directory(self, *names: str) -> Path:
         for name in names:
@@ -101,6 +107,10 @@ class AppliedModules(BaseDatastoreManager):
     def _store(self) -> ModuleStore:
         return ModuleStore(self.guest.state_dir / "modules")
 
+    def tidy(self) -> None:
+        super().tidy()
+        self._store.tidy()
+
     def module_list(self, context: RequestContext, include_contents: bool = False) -> list[ModuleResult]:
         results = [result for result in self._store.results() if context.is_admin or result.visible]
         if include_contents:
@@ -114,20 +124,36 @@ class AppliedModules(BaseDatastoreManager):
         )
         checked = [(module, self._driver(module), self._check(module)) for module in ordered]
         steps = [
-            Step(f"apply module {module.name!r}", functools.partial(self._apply, module, driver, contents))
+            Step(
+                f"apply module {module.name!r} ({module.id})",
+                functools.partial(self._apply, module, driver, contents),
+                undo=functools.partial(self._sweep, module),
+            )
             for module, driver, contents in checked
         ]
-        self.guest.carry_out("apply modules", steps)
+        self.guest.carry_out(Plan("apply modules", steps))
         results = [self._store.result(module) for module in ordered]
         return [_as_told(result) for result in results if result]
 
     def module_remove(self, context: RequestContext, module: ModuleEnvelope) -> None:
         unwanted = _completed(module.module)
         driver = self._driver(unwanted)
-        if self._store.result(unwanted) is None:
-            raise NotFound(subject=f"Module {unwanted.name!r}")
-        driver.remove(unwanted, self._store.contents(unwanted))
-        self._store.forget(unwanted)
+
+        def remove() -> None:
+            if self._store.result(unwanted) is None:
+                raise NotFound(subject=f"Module {unwanted.name!r}")
+            driver.remove(unwanted, self._store.contents(unwanted))
+
+        steps = [
+            Step("let the driver undo it", remove, done=lambda: self._store.result(unwanted) is None),
+            Step("forget it", lambda: self._store.forget(unwanted), undo=functools.partial(self._sweep, unwanted)),
+        ]
+        self.guest.carry_out(Plan("remove a module", steps))
+
+    def _sweep(self, module: Module, kept: None) -> None:
+        """Remove what is left of a module that is not applied."""
+        if self._store.result(module) is None:
+            self._store.forget(module)
 
     def _driver(self, module: Module) -> ModuleDriver:
         try:

@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,8 @@ from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidV
 from guestagent.contract.modules import ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.contract.users import User
-from guestagent.operations.plan import Step
+from guestagent.operations.plan import Plan, Step
+from guestagent.system import waiting
 from guestagent.system.processes import ProcessState, Service
 
 LOG = log.getLogger(__name__)
@@ -85,12 +85,15 @@ class ManagedServer(Configurable, abc.ABC):
         modules: list[ModuleEnvelope] | None = None,
         ds_version: str | None = None,
     ) -> None:
-        if self.guest.record.current.phase is Phase.READY:
+        is_ready = self.guest.record.current.phase is Phase.READY
+        if is_ready and not self.guest.is_resumed:
             LOG.warning("prepare came again (request %s); the instance is ready and stays as it is", context.request_id)
             self.guest.report(self.service_status())
             return
         preparation = Preparation(memory_mb, device_path, mount_point, config_contents, overrides or {}, ds_version)
-        self._bring_up("prepare", preparation, self._prepare_plan(preparation, backup_info, cluster_config, snapshot))
+        if not is_ready:
+            steps = self._first_steps(preparation, backup_info, cluster_config, snapshot)
+            self._bring_up(Plan("prepare", steps, cancellable=True), preparation)
         self._populate(context, databases, users, root_password, modules)
 
     def rebuild(
@@ -103,34 +106,56 @@ class ManagedServer(Configurable, abc.ABC):
         preparation = Preparation(
             config_contents=config_contents, overrides=config_overrides or {}, datastore_version=ds_version
         )
-        self._bring_up("rebuild", preparation, self.rebuild_steps(preparation))
+        self._bring_up(Plan("rebuild", self.rebuild_steps(preparation), cancellable=True), preparation)
         self.guest.report(self.service_status())
 
     def restart(self, context: RequestContext) -> None:
         self.guest.record.change(wanted=Wanted.RUNNING)
         self.guest.report(ServiceStatus.RESTARTING)
         try:
-            self.stop_server()
-            self.start_server()
+            self.guest.carry_out(Plan("restart", [self.stop_step(), self.start_step()]))
         finally:
             self.guest.report(self.service_status())
 
     def stop_db(self, context: RequestContext, do_not_start_on_reboot: bool | None = None) -> None:
         self.guest.record.change(wanted=Wanted.STOPPED)
         try:
-            self.stop_server()
+            self.guest.carry_out(Plan("stop", [self.stop_step()]))
         finally:
             self.guest.report(self.service_status())
 
     def start_db_with_conf_changes(
         self, context: RequestContext, config_contents: str | dict[str, Any] | None, ds_version: str | None = None
     ) -> None:
+        contents = contents_of(config_contents)
+        plan = Plan(
+            "start with a new configuration",
+            [
+                # The way back ends with the server running on what it had.
+                dataclasses.replace(self.stop_step(), undo=lambda _: self.start_server()),
+                self.configuration_step("write the base configuration", lambda: self.write_base(contents)),
+                self.start_step(),
+            ],
+        )
         self.guest.record.change(wanted=Wanted.RUNNING)
         try:
-            self.stop_server()
-            self._start_with_base(contents_of(config_contents))
+            self.guest.carry_out(plan)
+        except DatastoreError as error:
+            raise InvalidValue(subject="The new configuration", problem=str(error)) from error
         finally:
             self.guest.report(self.service_status())
+
+    def stop_step(self) -> Step:
+        """The server is stopped."""
+        return Step("stop the server", self.stop_server, done=self.is_down)
+
+    def start_step(self) -> Step:
+        """The server is started, and answers."""
+        return Step("start the server", self.start_server, done=self.answers, volatile=True)
+
+    def is_down(self) -> bool:
+        """Whether the server's process is gone."""
+        return self.guest.processes.state(self.service()) is not ProcessState.RUNNING
 
     def start_server(self) -> None:
         """Start the server and wait until it answers; repeating it is safe.
@@ -140,7 +165,6 @@ class ManagedServer(Configurable, abc.ABC):
         service = self.service()
         self.guest.processes.start(service)
         deadline = time.monotonic() + self.guest.conf.agent.server_start_timeout
-        pause = threading.Event()
         while not self.answers():
             if self.guest.processes.state(service) is not ProcessState.RUNNING:
                 raise DatastoreError(
@@ -152,7 +176,7 @@ class ManagedServer(Configurable, abc.ABC):
                     subject=f"Starting the {self.datastore_name} server",
                     problem="it runs but did not answer in time ([agent] server_start_timeout)",
                 )
-            pause.wait(POLL_SECONDS)
+            waiting.pause(POLL_SECONDS)
 
     def stop_server(self) -> None:
         """Stop the server and wait until it is gone; repeating it is safe."""
@@ -180,7 +204,7 @@ class ManagedServer(Configurable, abc.ABC):
             LOG.warning("The %s server should run and does not; starting it", self.datastore_name)
             self.start_server()
 
-    def _prepare_plan(
+    def _first_steps(
         self,
         preparation: Preparation,
         backup_info: dict[str, Any] | None,
@@ -197,18 +221,20 @@ class ManagedServer(Configurable, abc.ABC):
     def _cannot_start_from(self, what: str) -> None:
         raise NotSupported(operation=f"prepare from {what}", datastore=self.datastore_name)
 
-    def _bring_up(self, name: str, preparation: Preparation, steps: Sequence[Step]) -> None:
+    def _bring_up(self, plan: Plan, preparation: Preparation) -> None:
         record = self.guest.record
         record.change(
             phase=Phase.PREPARING,
             wanted=Wanted.RUNNING,
+            code_path=self.guest.code_path,
+            plugin=self.guest.plugin,
             device_path=preparation.device_path or record.current.device_path,
             mount_point=preparation.mount_point or record.current.mount_point,
             datastore_version=preparation.datastore_version,
         )
         self.guest.report(ServiceStatus.BUILDING)
         try:
-            self.guest.carry_out(name, steps)
+            self.guest.carry_out(plan)
         except BaseException:
             record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
             self.guest.report(ServiceStatus.FAILED)
@@ -236,7 +262,7 @@ class ManagedServer(Configurable, abc.ABC):
         failures: list[GuestAgentError] = []
         for step in steps:
             try:
-                self.guest.carry_out("populate", [step])
+                self.guest.carry_out(Plan("populate", [step]))
             except GuestAgentError as error:
                 failures.append(error)
         for failure in failures:
@@ -244,21 +270,6 @@ class ManagedServer(Configurable, abc.ABC):
         self.guest.report(self.service_status())
         if failures:
             raise failures[0]
-
-    def _start_with_base(self, contents: str | None) -> None:
-        """Start with a new base configuration, or with the previous one and an error."""
-        try:
-            with self.configuration.change():
-                self.write_base(contents)
-                self.check_configuration()
-                self.start_server()
-        except DatastoreError as error:
-            self.stop_server()
-            self.start_server()
-            raise InvalidValue(subject="The new configuration", problem=str(error)) from error
-        except InvalidValue:
-            self.start_server()
-            raise
 
 
 def _drop(result: object) -> None:

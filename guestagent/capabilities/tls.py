@@ -4,7 +4,7 @@ import abc
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from guestagent.contract.errors import GuestAgentError, InvalidValue, NotFound, 
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import CertificateContainer, TlsResult, TlsRollback
 from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class Setting(msgspec.Struct):
 
     def __repr__(self) -> str:
         return f"Setting(mode={self.mode!r})"
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a change of the setting has shown."""
+
+    restart_required: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,16 +174,31 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         if bool(enable) == bool(disable):
             raise InvalidValue(subject="The TLS request", problem="it must say either enable or disable")
         wanted = self._checked(mode, container) if enable else Setting(None, {})
-        with self._kept_for_rollback(wanted):
-            return TlsResult(restart_required=self._put_in_force(wanted))
+        outcome = Outcome()
+        keep = Step(
+            "keep the present setting for a rollback",
+            lambda: self._keep_present(wanted),
+            keep=self._older,
+            undo=self._keep,
+        )
+        change = self._change_step("change the setting", lambda: wanted, outcome)
+        self.guest.carry_out(Plan("change TLS", [keep, change]))
+        return TlsResult(restart_required=outcome.restart_required)
 
     def ssl_rollback(self, context: RequestContext) -> TlsRollback:
-        previous = self._previous()
-        if previous is None:
-            raise NotFound(subject="A previous TLS setting")
-        restart_required = self._put_in_force(previous)
-        self._previous_path.unlink()
-        return TlsRollback(restart_required=restart_required, status=ON if previous.mode else OFF, mode=previous.mode)
+        outcome = Outcome()
+        change = self._change_step("go back to the previous setting", self._known_previous, outcome)
+        steps = [
+            dataclasses.replace(change, done=lambda: self._previous() is None),
+            Step("forget the previous setting", lambda: self._keep(None)),
+        ]
+        self.guest.carry_out(Plan("roll TLS back", steps))
+        mode = self.guest.record.current.tls_mode
+        return TlsRollback(restart_required=outcome.restart_required, status=ON if mode else OFF, mode=mode)
+
+    def tidy(self) -> None:
+        super().tidy()
+        files.sweep(self.tls_files().directory)
 
     @property
     def _previous_path(self) -> Path:
@@ -204,41 +227,47 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
             problem = "it is damaged; enable or disable TLS instead"
             raise SystemFailure(subject=f"Reading {self._previous_path}", problem=problem) from None
 
-    @contextlib.contextmanager
-    def _kept_for_rollback(self, wanted: Setting) -> Iterator[None]:
-        """Keep the present setting for a rollback, unless the block raises or asks for what is in force."""
-        present = self._present()
-        if present == wanted:
-            yield  # a request that came twice must not make the rollback forget where to go
-            return
-        older = self._previous_path.read_bytes() if self._previous_path.exists() else None
-        self._keep(msgspec.json.encode(present))
-        try:
-            yield
-        except BaseException:
-            self._keep(older)
-            raise
+    def _known_previous(self) -> Setting:
+        previous = self._previous()
+        if previous is None:
+            raise NotFound(subject="A previous TLS setting")
+        return previous
 
-    def _keep(self, setting: bytes | None) -> None:
+    def _keep_present(self, wanted: Setting) -> None:
+        """Keep the present setting for a rollback, unless what is asked for is in force."""
+        present = self._present()
+        if present != wanted:  # a request that came twice must not make the rollback forget where to go
+            self._keep(msgspec.to_builtins(present))
+
+    def _older(self) -> dict[str, Any] | None:
+        """What is kept for a rollback now."""
+        return msgspec.to_builtins(self._previous()) if self._previous_path.exists() else None
+
+    def _keep(self, setting: dict[str, Any] | None) -> None:
         if setting is None:
             self._previous_path.unlink(missing_ok=True)
             return
         try:
-            files.write(self._previous_path, setting, mode=0o600)
+            files.write(self._previous_path, msgspec.json.encode(setting), mode=0o600)
         except OSError as error:
             raise SystemFailure(subject=f"Writing {self._previous_path}", problem=error.strerror) from error
 
-    def _put_in_force(self, setting: Setting) -> bool:
-        before = self._present()
-        try:
-            restart_required = self._change_to(setting)
-        except BaseException:
-            self._return_to(before)
-            raise
-        self.guest.record.change(tls_mode=setting.mode)
-        if restart_required:
-            self.guest.report(ServiceStatus.RESTART_REQUIRED)
-        return restart_required
+    def _change_step(self, name: str, wanted: Callable[[], Setting], outcome: Outcome) -> Step:
+        """The server uses another setting, and it is recorded; when its plan fails, it uses the present one again."""
+
+        def change() -> None:
+            setting = wanted()
+            outcome.restart_required = self._change_to(setting)
+            self.guest.record.change(tls_mode=setting.mode)
+            if outcome.restart_required:
+                self.guest.report(ServiceStatus.RESTART_REQUIRED)
+
+        return Step(
+            name,
+            change,
+            keep=lambda: msgspec.to_builtins(self._present()),
+            undo=lambda kept: self._return_to(msgspec.convert(kept, Setting)),
+        )
 
     def _change_to(self, setting: Setting) -> bool:
         if setting.mode is None:
@@ -251,6 +280,7 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
     def _return_to(self, setting: Setting) -> None:
         """After a failure: the files as they were, and a server that may have loaded the new ones told so."""
         self.tls_files().replace(setting.files)
+        self.guest.record.change(tls_mode=setting.mode)
         try:
             if setting.mode is None:
                 self.disable_tls()

@@ -8,6 +8,7 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.volumes import FilesystemStats
 from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import volume
 
 GIB = 1 << 30
@@ -71,16 +72,33 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
             mgr_extra_info=self.volume_details(),
         )
 
+    def detach_volume(self, was_mounted: bool) -> None:
+        """Take :meth:`attach_volume` back, unless the volume was mounted before; repeating it is safe."""
+        if self.device_path is not None and not was_mounted:
+            self._device(None).unmount(self.mount_point)
+
+    def attach_step(self, format_empty: bool) -> Step:
+        """The data volume is mounted; see :meth:`attach_volume`."""
+        return Step(
+            "attach the volume",
+            lambda: self.attach_volume(format_empty),
+            keep=lambda: volume.is_mounted(self.mount_point),
+            undo=self.detach_volume,
+            volatile=True,
+        )
+
     def mount_volume(
         self, context: RequestContext, device_path: str | None = None, mount_point: str | None = None
     ) -> None:
+        device, point = self._device(device_path), self._mount_point(mount_point)
         options = self.guest.conf.agent.volume_mount_options
-        self._device(device_path).mount(self._mount_point(mount_point), options)
+        self.guest.carry_out(Plan("mount", [Step("mount it", lambda: device.mount(point, options), volatile=True)]))
 
     def unmount_volume(
         self, context: RequestContext, device_path: str | None = None, mount_point: str | None = None
     ) -> None:
-        self._device(device_path).unmount(self._mount_point(mount_point))
+        device, point = self._device(device_path), self._mount_point(mount_point)
+        self.guest.carry_out(Plan("unmount", [Step("unmount it", lambda: device.unmount(point))]))
 
     def resize_fs(
         self,
@@ -89,7 +107,19 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
         mount_point: str | None = None,
         online: bool = False,
     ) -> None:
-        self._device(device_path).grow(self._mount_point(mount_point), online)
+        # ``mount_point`` says nothing new: a device that is mounted grows where it is.
+        device = self._device(device_path)
+        grow = Step(
+            "grow the file system",
+            lambda: device.grow(self._scratch, online),
+            undo=lambda _: device.unmount(self._scratch),
+        )
+        self.guest.carry_out(Plan("grow the volume", [grow]))
+
+    @property
+    def _scratch(self) -> Path:
+        """Where a volume that is not in use is mounted for a moment."""
+        return Path(self.guest.conf.agent.run_dir) / "growing"
 
     def _device(self, asked: str | None) -> volume.BlockDevice:
         path = asked or self.device_path

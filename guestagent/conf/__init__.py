@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from guestagent.conf import agent, image, instance
+from guestagent.conf import agent, image, instance, operations
 
 DEFAULT_FILES = ("/etc/guestagent/image.conf", "/etc/guestagent/guestagent.conf")
 """Read when they exist, before anything that the command line names."""
@@ -17,6 +17,7 @@ def register(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(instance.OPTIONS)
     conf.register_opts(image.OPTIONS, group=image.GROUP)
     conf.register_opts(agent.OPTIONS, group=agent.GROUP)
+    conf.register_opts(operations.OPTIONS, group=operations.GROUP)
 
 
 def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
@@ -43,6 +44,6 @@ def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
 
 def _check(conf: cfg.ConfigOpts) -> None:
     """Read every value once: oslo.config converts them when they are asked for, which is too late for us."""
-    for group, options in ((image.GROUP, image.OPTIONS), (agent.GROUP, agent.OPTIONS)):
-        for option in options:
-            getattr(conf[group], option.dest)
+    for module in (image, agent, operations):
+        for option in module.OPTIONS:
+            getattr(conf[module.GROUP], option.dest)

@@ -2,7 +2,7 @@
 
 from oslo_config import cfg
 
-from guestagent.conf import agent, image, instance
+from guestagent.conf import agent, image, instance, operations
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -11,6 +11,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("DEFAULT", instance.OPTIONS),
         (image.GROUP, image.OPTIONS),
         (agent.GROUP, agent.OPTIONS),
+        (operations.GROUP, operations.OPTIONS),
     ]
 
 

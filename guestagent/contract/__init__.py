@@ -16,6 +16,7 @@ from guestagent.contract.databases import Databases
 from guestagent.contract.lifecycle import Lifecycle
 from guestagent.contract.logs import Logs
 from guestagent.contract.modules import Modules
+from guestagent.contract.operations import Operations
 from guestagent.contract.replication import Replication
 from guestagent.contract.root import Root
 from guestagent.contract.tls import Tls
@@ -36,6 +37,7 @@ __all__ = [
     "Lifecycle",
     "Logs",
     "Modules",
+    "Operations",
     "Replication",
     "Root",
     "Tls",
@@ -46,6 +48,7 @@ __all__ = [
 
 CAPABILITIES: Final[tuple[type[Capability], ...]] = (
     Agent,
+    Operations,
     Lifecycle,
     Databases,
     Users,

@@ -17,12 +17,16 @@ class RunningOperation(msgspec.Struct):
 
 
 class AgentStatus(msgspec.Struct):
-    """The service and the instance's record; ``wanted`` is ``running`` or ``stopped``."""
+    """The service and the instance's record.
+
+    ``wanted`` is ``running`` or ``stopped``; ``code_path`` is none before prepare.
+    """
 
     service_status: str
     phase: str
     wanted: str
     datastore_version: str | None
+    code_path: str | None
     operation: RunningOperation | None
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -49,6 +49,7 @@ class Call:
     :ivar required: the capability is only supported when this call is.
     :ivar needs_instance: it makes no sense before prepare.
     :ivar prompt: it never waits for the database, so threads of its own keep it answering.
+    :ivar once: the argument, and a key of it, that name what is never done twice, as ``("backup_info", "id")``.
     :ivar namespaces: where it can be called.
     :ivar refusal: the default method, which answers "not supported".
     """
@@ -63,6 +64,7 @@ class Call:
     required: bool
     needs_instance: bool
     prompt: bool
+    once: tuple[str, str] | None
     namespaces: tuple[str, ...]
     refusal: Callable[..., Any] = dataclasses.field(repr=False)
 
@@ -95,6 +97,15 @@ class Call:
             raise InvalidArguments(operation=self.name, problem=str(error)) from None
         return {name: getattr(bound, name) for name in self.arguments.__struct_fields__}
 
+    def subject_of(self, arguments: Mapping[str, Any]) -> str | None:
+        """What :attr:`once` names in the arguments of a message; none: nothing."""
+        if self.once is None:
+            return None
+        argument, key = self.once
+        holder = arguments.get(argument)
+        found = holder.get(key) if isinstance(holder, Mapping) else None
+        return found if isinstance(found, str) else None
+
     def supported_by(self, manager: type) -> bool:
         """Whether a manager class overrides the call: the only thing that says so."""
         return getattr(manager, self.name, self.refusal) is not self.refusal
@@ -110,6 +121,7 @@ def call(
     required: bool = False,
     needs_instance: bool = True,
     prompt: bool = False,
+    once: tuple[str, str] | None = None,
     namespaces: tuple[str, ...] = (TROVE,),
 ) -> Callable[[Method], Method]:
     """Declare the decorated method of a :class:`Capability` as a call; see :class:`Call`."""
@@ -131,6 +143,7 @@ def call(
             required=required,
             needs_instance=needs_instance,
             prompt=prompt,
+            once=once,
             namespaces=namespaces,
             refusal=refuse,
         )

@@ -114,6 +114,34 @@ class Leaving(GuestAgentError):
     sentence = "The guest agent is restarting; '{operation}' was not started, try again in a moment."
 
 
+class NotCancellable(GuestAgentError):
+    """The operation cannot be ended early."""
+
+    id = "operation.not-cancellable"
+    sentence = "Operation {operation_id} ('{operation}') cannot be cancelled: {problem}."
+
+
+class Cancelled(GuestAgentError):
+    """Somebody ended the operation early; what its plan can take back was taken back."""
+
+    id = "operation.cancelled"
+    sentence = "'{operation}' was cancelled{phase}."
+
+
+class TimedOut(GuestAgentError):
+    """A step took longer than it may."""
+
+    id = "operation.timed-out"
+    sentence = "The step '{step}' did not end within {seconds:g} s."
+
+
+class Interrupted(GuestAgentError):
+    """The agent ended in the middle of the operation, which is not continued."""
+
+    id = "operation.interrupted"
+    sentence = "The guest agent ended while it did '{operation}'; what must not stay was taken back, ask again."
+
+
 class NotPrepared(GuestAgentError):
     """The call needs a database, and prepare has not (successfully) ended yet."""
 

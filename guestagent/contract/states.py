@@ -45,3 +45,11 @@ class Wanted(enum.Enum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+
+
+class Role(enum.Enum):
+    """What an instance is to others of its kind."""
+
+    STANDALONE = "standalone"
+    PRIMARY = "primary"
+    REPLICA = "replica"

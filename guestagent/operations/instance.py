@@ -2,14 +2,14 @@
 
 import dataclasses
 import threading
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from guestagent.contract.errors import SystemFailure
-from guestagent.contract.states import Phase, Wanted
-from guestagent.system import files
+from guestagent.contract.operations import CodePath
+from guestagent.contract.states import Phase, Role, Wanted
+from guestagent.operations.store import Store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +18,9 @@ class Instance:
 
     :ivar phase: how far the instance has come.
     :ivar wanted: whether the server is to run, also after a reboot.
+    :ivar role: what it is to others of its kind.
+    :ivar code_path: how its operations are carried out; none: nothing has prepared it yet.
+    :ivar plugin: the distribution of the datastore that prepared it last, and its version.
     :ivar device_path: the data volume's device, if there is one.
     :ivar mount_point: where it is mounted.
     :ivar datastore_version: what prepare, rebuild or upgrade was asked for.
@@ -27,6 +30,9 @@ class Instance:
 
     phase: Phase = Phase.NEW
     wanted: Wanted = Wanted.STOPPED
+    role: Role = Role.STANDALONE
+    code_path: CodePath | None = None
+    plugin: str | None = None
     device_path: str | None = None
     mount_point: str | None = None
     datastore_version: str | None = None
@@ -35,13 +41,15 @@ class Instance:
 
 
 class InstanceRecord:
-    """The durable record, one JSON file of mode 0600 in the state directory.
+    """The durable record, one row of the journal's file.
 
     Every change is on disk before :meth:`change` returns. Safe to use from several threads.
+
+    :raises SystemFailure: it cannot be understood; guessing what the instance is would endanger its data.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "instance.json"
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._lock = threading.Lock()
         self._current = self._read()
 
@@ -57,21 +65,19 @@ class InstanceRecord:
         """
         with self._lock:
             changed = dataclasses.replace(self._current, **values)
-            try:
-                files.write(self._path, msgspec.json.format(msgspec.json.encode(changed), indent=1), mode=0o600)
-            except OSError as error:
-                raise SystemFailure(subject=f"Writing {self._path}", problem=error.strerror) from error
-            self._current = changed
+            if changed != self._current:
+                text = msgspec.json.encode(changed).decode()
+                with self._store.change() as connection:
+                    connection.execute("INSERT OR REPLACE INTO instance (only, record) VALUES (1, ?)", (text,))
+                self._current = changed
             return changed
 
     def _read(self) -> Instance:
-        """The record on disk; fields that a newer agent wrote are ignored.
-
-        :raises SystemFailure: it is damaged; guessing what the instance is would endanger its data.
-        """
+        """The record on disk; fields that a newer agent wrote are ignored."""
+        rows = self._store.fetch("SELECT record FROM instance")
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Instance)
-        except FileNotFoundError:
-            return Instance()
-        except (OSError, msgspec.DecodeError) as error:
-            raise SystemFailure(subject=f"Reading {self._path}", problem=error) from error
+            return msgspec.json.decode(rows[0]["record"], type=Instance) if rows else Instance()
+        except msgspec.DecodeError as error:
+            raise SystemFailure(
+                subject=f"Reading the instance's record in {self._store.path}", problem=error
+            ) from error

@@ -1,24 +1,49 @@
 """Plans: a change written as the list of its named steps."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Sequence
-
-from oslo_log import log
-
-LOG = log.getLogger(__name__)
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
     """One step of a plan; doing it twice does no harm.
 
-    :ivar name: what it does, in words that fit "… done".
+    :ivar name: what it does, in words that fit "… done"; no other step of its plan has it.
     :ivar do: does it, or finds that it is done.
+    :ivar done: whether it is done, asked when an agent that died may have done it; none: nobody can tell,
+        so it is done again.
+    :ivar keep: what :attr:`undo` has to know, in types that JSON has. It is read before the step is done
+        for the first time and never again, and kept sealed.
+    :ivar undo: takes back what must not stay when the plan is not done to its end; gets what was kept.
+        It may be asked twice, and also where the step did not get far.
+    :ivar volatile: a crash or a reboot takes it back, as it does with a process or a mount: an agent that
+        comes after one looks again.
+    :ivar timeout: seconds after which whatever the step waits for is given up; none: it has its own.
     """
 
     name: str
     do: Callable[[], None]
+    done: Callable[[], bool] | None = None
+    keep: Callable[[], Any] | None = None
+    undo: Callable[[Any], None] | None = None
+    volatile: bool = False
+    timeout: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The steps of a change, in their order.
+
+    :ivar name: no other plan of the same call has it.
+    :ivar cancellable: somebody may end it early, between two steps or while one waits.
+    :ivar resumable: an agent that comes after a crash may go on with it; otherwise it takes back what it can.
+    """
+
+    name: str
+    steps: Sequence[Step]
+    cancellable: bool = False
+    resumable: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +58,4 @@ class StepDone:
 
 
 Watcher = Callable[[StepDone], None]
-
-
-def carry_out(plan: str, steps: Sequence[Step], watch: Watcher | None = None) -> None:
-    """Do the steps in order, in memory; the first that raises ends the plan with its error.
-
-    :param watch: is told of every step that is done.
-    """
-    for number, step in enumerate(steps, 1):
-        started = time.monotonic()
-        LOG.debug("%s: %s", plan, step.name)
-        step.do()
-        done = StepDone(plan, step.name, number, len(steps), time.monotonic() - started)
-        LOG.info("%s: %s done in %.1f s (%d of %d)", plan, step.name, done.seconds, number, len(steps))
-        if watch is not None:
-            watch(done)
+CarryOut = Callable[[Plan], None]

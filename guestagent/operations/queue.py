@@ -1,49 +1,59 @@
 """One operation at a time, in the order in which they came."""
 
-import dataclasses
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from oslo_log import log
 
-from guestagent.contract.errors import Busy, Leaving
+from guestagent.contract.errors import (
+    Busy,
+    Cancelled,
+    GuestAgentError,
+    InternalError,
+    Leaving,
+    NotCancellable,
+    NotFound,
+    SystemFailure,
+)
+from guestagent.contract.operations import CodePath, OperationDetails, OperationState
+from guestagent.operations.convergence import ConvergenceEngine
+from guestagent.operations.engine import Engine
+from guestagent.operations.journal import Journal, NoJournal
+from guestagent.operations.legacy import LegacyEngine
+from guestagent.operations.operation import Operation
+from guestagent.operations.plan import Plan, Watcher
 
 LOG = log.getLogger(__name__)
 
-
-@dataclasses.dataclass
-class Operation:
-    """A change that was asked for.
-
-    :ivar name: the call.
-    :ivar request_id: the requester's id of it.
-    :ivar work: does it.
-    """
-
-    name: str
-    request_id: str
-    work: Callable[[], Any]
-    started: threading.Event = dataclasses.field(default_factory=threading.Event)
-    started_at: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been running."""
-        return time.monotonic() - self.started_at
+ENGINES: dict[CodePath, type[Engine]] = {CodePath.LEGACY: LegacyEngine, CodePath.CONVERGENCE: ConvergenceEngine}
 
 
 class OperationQueue:
     """Changes run in one thread, first come, first served; reads never pass through here.
 
     :param busy_wait: gives the seconds that a caller waits for its turn.
+    :param journal: where operations are written down; none: nowhere.
+    :param code_path: gives the way in which the instance's operations are carried out.
+    :param watch: is told of every step that is done.
     """
 
-    def __init__(self, busy_wait: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        busy_wait: Callable[[], float] = lambda: 0,
+        journal: Journal | None = None,
+        code_path: Callable[[], CodePath] = lambda: CodePath.LEGACY,
+        watch: Watcher | None = None,
+    ) -> None:
         self._busy_wait = busy_wait
+        self._journal = journal or NoJournal()
+        self._code_path = code_path
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._leaving = False
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operations")
+        self._accepted: dict[str, tuple[Operation, Future[Any]]] = {}
         self._current: Operation | None = None
 
     @property
@@ -52,22 +62,36 @@ class OperationQueue:
         return self._current
 
     def enqueue(self, operation: Operation) -> "Future[Any]":
-        """Accept an operation that nobody waits for.
+        """Accept an operation that nobody waits for; when this returns, it is in the journal.
 
         :raises Leaving: the agent is going down.
+        :raises Duplicate: it has been accepted already.
+        :raises SystemFailure: it cannot be written down, and will not be done.
         """
-        try:
-            return self._executor.submit(self._run, operation)
-        except RuntimeError:
-            raise Leaving(operation=operation.name) from None
+        with self._lock:
+            if self._leaving:
+                raise Leaving(operation=operation.name)
+            operation.path = self._code_path()
+            self._journal.accept(operation)
+            return self._submit(operation)
+
+    def resume(self, operation: Operation) -> None:
+        """Take up an operation that is in the journal since the days of an earlier agent."""
+        with self._lock:
+            self._submit(operation)
 
     def run(self, operation: Operation) -> Any:
         """Do an operation that a caller waits for, and return what it returned.
 
+        It is in the journal from the moment when its turn has come.
+
         :raises Busy: its turn did not come in time; it was not and will not be started.
         :raises Leaving: the agent is going down.
         """
-        future = self.enqueue(operation)
+        with self._lock:
+            if self._leaving:
+                raise Leaving(operation=operation.name)
+            future = self._submit(operation)
         if not operation.started.wait(self._busy_wait()) and future.cancel():
             running = self._current
             raise Busy(
@@ -78,15 +102,103 @@ class OperationQueue:
             )
         return future.result()
 
+    def carry_out(self, plan: Plan) -> None:
+        """Do the steps of a plan of the operation that is running, on the instance's code path.
+
+        :raises GuestAgentError: a step's; what must not stay has been taken back.
+        """
+        operation = self._current
+        if operation is None:
+            # Who asks a manager by hand wants what an operation would do, and no trace of it.
+            operation = Operation(plan.name, "-", work=lambda: None)
+        ENGINES[operation.path](operation, self._journal, self._watch).carry_out(plan)
+
+    def cancel(self, operation_id: str) -> OperationDetails:
+        """End an operation early; see :meth:`guestagent.contract.Operations.operation_cancel`."""
+        with self._lock:
+            operation, future = self._accepted.get(operation_id, (None, None))
+            is_waiting = future is not None and future.cancel()
+        if operation is None:
+            known = self.show(operation_id)
+            raise NotCancellable(operation_id=operation_id, operation=known.call, problem="it has ended")
+        if is_waiting:
+            self._end(operation, Cancelled(operation=operation.name, phase=" before it began"))
+        else:
+            operation.cancel()
+        return self.show(operation_id)
+
+    def list(self, limit: int) -> "list[OperationDetails]":
+        """The newest operations, newest first, without their steps."""
+        return [self._as_it_is(details) for details in self._journal.list(limit)]
+
+    def show(self, operation_id: str) -> OperationDetails:
+        """One operation with its steps.
+
+        :raises NotFound: it is not, or no longer, kept.
+        """
+        found = self._journal.show(operation_id)
+        if found is None:
+            raise NotFound(subject=f"Operation {operation_id[:64]!r}")
+        return self._as_it_is(found)
+
     def drain(self) -> None:
         """Take nothing new, and return when everything that was accepted has been done."""
+        with self._lock:
+            self._leaving = True
         self._executor.shutdown(wait=True)
 
+    def _submit(self, operation: Operation) -> "Future[Any]":
+        future = self._executor.submit(self._run, operation)
+        self._accepted[operation.id] = operation, future
+        future.add_done_callback(lambda _: self._accepted.pop(operation.id, None))
+        return future
+
     def _run(self, operation: Operation) -> Any:
-        operation.started_at = time.monotonic()
+        operation.path = operation.path if operation.resumed or operation.given_up else self._code_path()
+        operation.begin()
         self._current = operation
         operation.started.set()
         try:
-            return operation.work()
+            self._journal.begin(operation)
+            with operation.interruption.applied():
+                result = operation.work()
+            if operation.given_up is not None:
+                raise operation.given_up
+        except GuestAgentError as error:
+            self._end(operation, error)
+            raise
+        except BaseException as error:
+            kind = type(error).__name__
+            self._end(operation, InternalError(operation=operation.name, kind=kind, request_id=operation.request_id))
+            raise
+        else:
+            self._end(operation, None)
+            return result
         finally:
             self._current = None
+
+    def _end(self, operation: Operation, error: GuestAgentError | None) -> None:
+        operation.cancellable = False
+        operation.error = error
+        operation.state = OperationState.DONE if error is None else OperationState.FAILED
+        if isinstance(error, Cancelled):
+            operation.state = OperationState.CANCELLED
+        try:
+            self._journal.end(operation)
+        except SystemFailure as problem:
+            LOG.error(
+                "The journal does not know how '%s' (request %s) ended: %s",
+                operation.name,
+                operation.request_id,
+                problem,
+            )
+        operation.ended(operation)
+
+    def _as_it_is(self, details: OperationDetails) -> OperationDetails:
+        """What the journal says of an operation, and of one that runs what only memory knows."""
+        operation, _ = self._accepted.get(details.id, (None, None))
+        if operation is not None and details.ended is None:
+            details.phase = operation.phase
+            details.percent = operation.percent
+            details.cancellable = operation.cancellable
+        return details

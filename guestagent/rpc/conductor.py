@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import oslo_messaging
@@ -31,6 +31,7 @@ class _Report:
 
     :ivar confirmed: the conductor is to answer that it has worked on it.
     :ivar gone: it was sent, or could not be.
+    :ivar sent: is told when it was sent.
     """
 
     method: str
@@ -38,6 +39,7 @@ class _Report:
     arguments: Mapping[str, Any]
     confirmed: bool = False
     gone: bool = False
+    sent: Callable[[], None] = lambda: None
 
 
 class Conductor:
@@ -87,16 +89,24 @@ class Conductor:
         with self._changed:
             self._put("report_root", context.values, {})
 
-    def notify_end(self, context: RequestContext) -> None:
-        """Say that the work of a request has ended well; without a notification in it, nobody waits."""
+    def notify_end(self, context: RequestContext, sent: Callable[[], None] = lambda: None) -> None:
+        """Say that the work of a request has ended well; without a notification in it, nobody waits.
+
+        :param sent: is told when the broker has it.
+        """
         if context.notification is not None:
             notification = {"instance_id": self._guest_id, **context.notification}
             arguments = {"serialized_notification": notification, "notification_args": {}}
             with self._changed:
-                self._put("notify_end", context.values, arguments, with_instance=False)
+                self._put("notify_end", context.values, arguments, with_instance=False).sent = sent
 
-    def notify_error(self, context: RequestContext, error: BaseException) -> None:
-        """Say that the work of a request has failed; it becomes the instance's fault in the API."""
+    def notify_error(
+        self, context: RequestContext, error: BaseException, sent: Callable[[], None] = lambda: None
+    ) -> None:
+        """Say that the work of a request has failed; it becomes the instance's fault in the API.
+
+        :param sent: is told when the broker has it.
+        """
         if context.notification is not None:
             arguments = {
                 "serialized_notification": {**context.notification, "instance_id": self._guest_id},
@@ -105,7 +115,7 @@ class Conductor:
                 "exception": [f"{type(error).__name__}: {error}"],
             }
             with self._changed:
-                self._put("notify_exc_info", context.values, arguments, with_instance=False)
+                self._put("notify_exc_info", context.values, arguments, with_instance=False).sent = sent
 
     def flush(self, timeout: float) -> bool:
         """Wait until all reports are sent, at most ``timeout`` seconds; whether they are."""
@@ -141,6 +151,7 @@ class Conductor:
                 self._sending = True
             try:
                 self._send(report)
+                report.sent()
             except Exception:
                 # Whatever is wrong with this one, the next must be sent: it may be a heartbeat.
                 LOG.exception("The conductor did not get '%s'", report.method)

@@ -1,6 +1,7 @@
 """From a message to a call of the contract and back."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import oslo_messaging
 from oslo_log import log
 
 from guestagent.contract import ALLOWED, Call
-from guestagent.contract.call import TROVE, VERSIONS
+from guestagent.contract.call import OWN, TROVE, VERSIONS
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import (
     GuestAgentError,
@@ -21,11 +22,16 @@ from guestagent.contract.errors import (
 )
 from guestagent.contract.states import Phase
 from guestagent.manager import BaseDatastoreManager
-from guestagent.operations.queue import Operation, OperationQueue
+from guestagent.operations.journal import Duplicate, Journal, Unfinished
+from guestagent.operations.operation import Operation, Request
+from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.envelope import Envelope
 
 LOG = log.getLogger(__name__)
+
+STARTS_AND_STOPS = ("lifecycle", "upgrades", "volumes")
+"""The capabilities whose calls say themselves whether the server runs; the others find it running."""
 
 
 class Dispatcher:
@@ -34,6 +40,7 @@ class Dispatcher:
     :param manager: the plugin's manager.
     :param envelope: opens requests and seals results.
     :param operations: where changes wait for their turn.
+    :param journal: hears that the conductor has been told how a cast ended.
     :param conductor: hears how casts end.
     """
 
@@ -42,11 +49,13 @@ class Dispatcher:
         manager: BaseDatastoreManager,
         envelope: Envelope,
         operations: OperationQueue,
+        journal: Journal,
         conductor: Conductor,
     ) -> None:
         self._manager = manager
         self._envelope = envelope
         self._operations = operations
+        self._journal = journal
         self._conductor = conductor
         # Methods are bound once, from the contract's own list: nothing that arrives is looked up on the object.
         self._methods = {declared: getattr(manager, declared.name) for declared in ALLOWED.values()}
@@ -60,61 +69,120 @@ class Dispatcher:
             error that leaves the guest. Its traceback stays here: it is nobody else's business.
         """
         try:
-            return self._answer(incoming.message, incoming.ctxt, waits=is_awaited(incoming))
+            return self._answer(incoming)
         except GuestAgentError as error:
             refused = error
         LOG.warning("%.64r refused or failed: %s", incoming.message.get("method"), refused)
         raise _expected(refused)
 
-    def _answer(self, message: dict[str, Any], sealed_context: dict[str, Any], waits: bool) -> Any:
+    def answer_local(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Answer a call of our own namespace that was made on this machine.
+
+        :raises GuestAgentError: it is refused, or has failed.
+        """
+        declared = _find(name, OWN, ".".join(map(str, VERSIONS[OWN])))
+        return self._call(declared, Request(OWN, arguments, {"is_admin": True}, awaited=True), arguments)
+
+    def revive(self, unfinished: Unfinished) -> Operation:
+        """An operation that an earlier agent left, as this one can do it.
+
+        :raises GuestAgentError: this one cannot do it.
+        """
+        declared = _find(unfinished.name, unfinished.request.namespace, "1.0")
+        operation = self._operation(
+            declared, unfinished.request, declared.bind(dict(unfinished.request.arguments or {}))
+        )
+        if declared.capability not in STARTS_AND_STOPS:
+            operation.work = functools.partial(self._perform_on_running_server, operation.work)
+        return operation
+
+    def tell(self, unfinished: Unfinished, error: GuestAgentError | None) -> None:
+        """Tell the conductor how an operation of an earlier agent ended."""
+        declared = _find(unfinished.name, unfinished.request.namespace, "1.0")
+        self._tell(declared, RequestContext(unfinished.request.context), error, unfinished.id)
+
+    def _answer(self, incoming: Any) -> Any:
+        message = incoming.message
         name, namespace = message.get("method"), message.get("namespace") or TROVE
         sealed_arguments = message.get("args", {})
         if not (isinstance(name, str) and isinstance(namespace, str) and isinstance(sealed_arguments, dict)):
             raise InvalidMessage(problem="its method or namespace is no name, or its arguments are no mapping")
         declared = _find(name, namespace, message.get("version") or "1.0")
-        values, plain = self._envelope.open_request(sealed_context, sealed_arguments)
-        context = RequestContext(values)
-        if waits:
-            return self._envelope.seal_result(self._call(declared, context, plain))
-        self._cast(declared, context, plain)
+        context, arguments = self._envelope.open_request(incoming.ctxt, sealed_arguments)
+        request = Request(
+            namespace,
+            arguments,
+            context,
+            # The broker's own deliveries of one message share it; only the driver for a bus in memory has none.
+            message_id=getattr(incoming, "unique_id", None),
+            subject=declared.subject_of(arguments),
+            awaited=is_awaited(incoming),
+        )
+        if request.awaited:
+            return self._envelope.seal_result(self._call(declared, request, arguments))
+        self._cast(declared, request, arguments)
         return None
 
-    def _call(self, declared: Call, context: RequestContext, plain: dict[str, Any]) -> Any:
+    def _call(self, declared: Call, request: Request, plain: dict[str, Any]) -> Any:
         arguments = declared.bind(plain)
+        context = RequestContext(request.context)
         if declared.reads:
             return self._perform(declared, context, arguments)
-        work = functools.partial(self._perform, declared, context, arguments)
-        result = self._operations.run(Operation(declared.name, context.request_id, work))
+        result = self._operations.run(self._operation(declared, request, arguments))
         LOG.info("%s (request %s) done", declared.name, context.request_id)
         return result
 
-    def _cast(self, declared: Call, context: RequestContext, plain: dict[str, Any]) -> None:
+    def _cast(self, declared: Call, request: Request, plain: dict[str, Any]) -> None:
         try:
             arguments = declared.bind(plain)
             if not declared.reads:
-                work = functools.partial(self._see_through, declared, context, arguments)
-                self._operations.enqueue(Operation(declared.name, context.request_id, work))
+                self._operations.enqueue(self._operation(declared, request, arguments))
+        except Duplicate as duplicate:
+            LOG.warning("%s", duplicate)
         except GuestAgentError as error:
-            self._tell_failure(declared, context, error)
+            self._tell(declared, RequestContext(request.context), error)
             raise
 
-    def _see_through(self, declared: Call, context: RequestContext, arguments: dict[str, Any]) -> None:
-        """Do what nobody waits for, and tell the conductor how it ended."""
-        try:
-            self._perform(declared, context, arguments)
-        except GuestAgentError as error:
-            self._tell_failure(declared, context, error)
-            failed = str(error)
-        else:
-            LOG.info("%s (request %s) done", declared.name, context.request_id)
-            if declared.notifies:
-                self._conductor.notify_end(context)
-            return
-        LOG.error("%s (request %s) failed: %s", declared.name, context.request_id, failed)
+    def _operation(self, declared: Call, request: Request, arguments: dict[str, Any]) -> Operation:
+        context = RequestContext(request.context)
+        return Operation(
+            declared.name,
+            context.request_id,
+            work=functools.partial(self._perform, declared, context, arguments),
+            request=request,
+            ended=lambda operation: None if request.awaited else self._see_off(declared, context, operation),
+        )
 
-    def _tell_failure(self, declared: Call, context: RequestContext, error: GuestAgentError) -> None:
-        if declared.notifies:
-            self._conductor.notify_error(context, error)
+    def _see_off(self, declared: Call, context: RequestContext, operation: Operation) -> None:
+        """What nobody waited for has ended: say so."""
+        if operation.error is None:
+            LOG.info("%s (request %s) done", declared.name, context.request_id)
+        else:
+            LOG.error("%s (request %s) failed: %s", declared.name, context.request_id, operation.error)
+        self._tell(declared, context, operation.error, operation.id)
+
+    def _tell(
+        self,
+        declared: Call,
+        context: RequestContext,
+        error: GuestAgentError | None,
+        operation_id: str | None = None,
+    ) -> None:
+        """Tell the conductor how a cast ended, and the journal that the conductor knows."""
+
+        def told() -> None:
+            try:
+                if operation_id is not None:
+                    self._journal.tell(operation_id)
+            except SystemFailure as problem:
+                LOG.error("The next agent will tell the end of '%s' once more: %s", declared.name, problem)
+
+        if not (declared.notifies and context.notification):
+            told()
+        elif error is None:
+            self._conductor.notify_end(context, told)
+        else:
+            self._conductor.notify_error(context, error, told)
 
     def _perform(self, declared: Call, context: RequestContext, arguments: dict[str, Any]) -> Any:
         self._check_phase(declared)
@@ -130,6 +198,11 @@ class Dispatcher:
             raise InternalError(
                 operation=declared.name, kind=type(error).__name__, request_id=context.request_id
             ) from error
+
+    def _perform_on_running_server(self, work: Callable[[], Any]) -> Any:
+        """The machine may have rebooted since the operation was begun."""
+        self._manager.ensure_running()
+        return work()
 
     def _check_phase(self, declared: Call) -> None:
         phase = self._manager.guest.record.current.phase

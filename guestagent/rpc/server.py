@@ -5,7 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import oslo_messaging
+from amqp.exceptions import AMQPError
+from kombu.exceptions import KombuError
 from oslo_log import log
+from oslo_messaging._drivers.amqpdriver import AMQPListener, RpcAMQPListener
 from oslo_messaging.rpc.server import RPCServer
 
 from guestagent.contract.call import VERSIONS
@@ -68,6 +71,13 @@ class Server(RPCServer):  # type: ignore[misc]
         else:
             self.wait()
 
+    def _create_listener(self) -> Any:
+        made = super()._create_listener()
+        if type(made._poll_style_listener) is RpcAMQPListener:
+            # It has consumed nothing yet.
+            made._poll_style_listener.__class__ = LateAcknowledgement
+        return made
+
     def _stop_taking(self) -> None:
         listener = self.listener._poll_style_listener
         connection = getattr(listener, "conn", None)
@@ -87,10 +97,38 @@ class Server(RPCServer):  # type: ignore[misc]
         if not is_awaited(incoming[0]):
             # A cast is only queued; here and now, because threads would overtake one another.
             self._process_incoming(incoming)
-        elif is_prompt(incoming[0].message):
+            _acknowledge(incoming[0])
+            return
+        _acknowledge(incoming[0])
+        if is_prompt(incoming[0].message):
             self._prompt.submit(self._process_incoming, incoming)
         else:
             self._workers.submit(self._process_incoming, incoming)
+
+
+class LateAcknowledgement(RpcAMQPListener):  # type: ignore[misc]
+    """Takes messages without telling the broker that they are taken.
+
+    oslo.messaging tells it before it looks at a message, and an agent that dies then has lost a cast. Ours are
+    acknowledged when they are in the journal, which also knows those that the broker delivers again.
+    """
+
+    def __call__(self, message: Any) -> None:
+        taken = len(self.incoming)
+        AMQPListener.__call__(self, message)
+        if len(self.incoming) == taken:
+            message.acknowledge()  # it came again in the life of this agent, and is ignored
+
+
+def _acknowledge(incoming: Any) -> None:
+    """Tell the broker that a message is taken; to be called in the thread that polls, whose connection it is."""
+    acknowledge = getattr(incoming.message, "acknowledge", None)
+    if acknowledge is None:
+        return  # the bus in memory
+    try:
+        acknowledge()
+    except (AMQPError, KombuError, OSError) as error:
+        LOG.warning("The broker does not know that a message was taken, and will deliver it again: %s", error)
 
 
 def _cancel_consumers(connection: Any, cancelled: threading.Event) -> None:

@@ -17,6 +17,9 @@ class BaseStorage(abc.ABC):
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self.conf = conf
 
+    def tidy(self) -> None:
+        """Remove what an agent that died has left half-written; asked once, when an agent has started."""
+
     @abc.abstractmethod
     def put(
         self,

@@ -18,6 +18,9 @@ class LocalStorage(BaseStorage):
     A directory cannot have an object's name: where ``a/b`` is kept, ``a`` cannot be, and the other way round.
     """
 
+    def tidy(self) -> None:
+        files.sweep(self._root())
+
     def put(
         self,
         context: RequestContext,

@@ -74,3 +74,9 @@ def _give(path: Path, owner: str | None, group: str | None) -> None:
         shutil.chown(path, user=owner)
     if group is not None:
         shutil.chown(path, group=group)
+
+
+def sweep(directory: Path) -> None:
+    """Remove the unfinished files that a crash has left in a directory, if there is one; not below it."""
+    for path in directory.glob(f"{UNFINISHED}*"):
+        path.unlink(missing_ok=True)

@@ -1,14 +1,20 @@
 """Databases: create, list and drop."""
 
+import functools
+
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
+from guestagent.operations.plan import Plan, Step
 from guestagent_mariadb import paging
 from guestagent_mariadb.access import ServerAccess, refuse_reserved
 from guestagent_mariadb.connection import Refusals
 from guestagent_mariadb.identifiers import check_database, quoted
 
 SYSTEM_DATABASES = frozenset({"information_schema", "mysql", "performance_schema", "sys", "lost+found"})
+
+LONGEST_SHOWN = 64
+"""Letters of a name in the name of a step: what is too long for the server is so for the journal."""
 
 EXISTS = 1007
 UNKNOWN = 1008
@@ -34,8 +40,15 @@ class MariaDBDatabases(ServerAccess):
 
     def create_database(self, context: RequestContext, databases: list[Database]) -> None:
         self.require_room()
-        for database in databases:
-            self._create(database)
+        steps = [
+            Step(
+                f"create database {number}: {database.name[:LONGEST_SHOWN]!r}",
+                functools.partial(self._create, database),
+                done=functools.partial(self.database_exists, database.name),
+            )
+            for number, database in enumerate(databases, 1)
+        ]
+        self.guest.carry_out(Plan("create databases", steps))
 
     def list_databases(
         self,
@@ -58,11 +71,16 @@ class MariaDBDatabases(ServerAccess):
     def delete_database(self, context: RequestContext, database: Database) -> None:
         name = self.own_database(database.name)
         subject = f"Database {name!r}"
-        self.connections.execute(
-            f"Dropping database {name!r}",
-            f"DROP DATABASE {quoted(name)}",
-            refusals={UNKNOWN: lambda words: NotFound(subject=subject)},
-        )
+
+        def drop() -> None:
+            self.connections.execute(
+                f"Dropping database {name!r}",
+                f"DROP DATABASE {quoted(name)}",
+                refusals={UNKNOWN: lambda words: NotFound(subject=subject)},
+            )
+
+        step = Step("drop it", drop, done=lambda: not self.database_exists(name))
+        self.guest.carry_out(Plan("drop a database", [step]))
 
     def own_database(self, name: str) -> str:
         """The name, if a database of a user can have it.

@@ -8,6 +8,7 @@ from oslo_log import log
 from guestagent.capabilities.configuration import OVERRIDES
 from guestagent.capabilities.server import Preparation
 from guestagent.contract.errors import DatastoreError, NotFound, SystemFailure
+from guestagent.operations.plan import Step
 from guestagent.system import accounts, command, files
 from guestagent_mariadb.identifiers import quoted
 from guestagent_mariadb.upgrades import MariaDBUpgrades
@@ -40,12 +41,22 @@ class MariaDBInstallation(MariaDBUpgrades):
         if layout.data_dir.exists():
             LOG.info("%s exists and is kept", layout.data_dir)
             return
-        if layout.unfinished_data_dir.exists():
-            shutil.rmtree(layout.unfinished_data_dir)
+        self.discard_unfinished_data()
         files.ensure_directory(layout.unfinished_data_dir, mode=0o700, owner=self.account, group=self.account)
         self._install(layout.unfinished_data_dir)
         layout.unfinished_data_dir.rename(layout.data_dir)
         files.sync_directory(layout.mount_point)
+
+    def discard_unfinished_data(self) -> None:
+        """Remove what an initialisation that did not get to its end has left; repeating it is safe."""
+        if self.layout.unfinished_data_dir.exists():
+            shutil.rmtree(self.layout.unfinished_data_dir)
+
+    def was_prepared(self) -> bool:
+        if not self.administrator.credentials.exists():
+            return False
+        self.attach_volume(format_empty=False)
+        return self.layout.data_dir.is_dir()
 
     def find_data(self) -> None:
         """See that the volume holds data.
@@ -54,6 +65,27 @@ class MariaDBInstallation(MariaDBUpgrades):
         """
         if not self.layout.data_dir.is_dir():
             raise NotFound(subject=f"The data directory {self.layout.data_dir}")
+
+    def claim_step(self) -> Step:
+        """The server runs and knows the agent."""
+        return Step(
+            "start and claim the server",
+            self.claim_server,
+            done=self.answers,
+            volatile=True,
+            undo=lambda _: self.give_up_server(),
+        )
+
+    def give_up_server(self) -> None:
+        """Stop a server that the agent may not be able to enter; repeating it is safe."""
+        self.stop_server()
+        self.forget_claim()
+
+    def forget_claim(self) -> None:
+        """Remove the statements that let the agent in; repeating it is safe."""
+        if self.layout.claim_file.exists():
+            self.layout.claim_file.unlink()
+            self.write_agent_layer()
 
     def claim_server(self) -> None:
         """Start the server so that it knows the agent, and the agent's new password, before it lets anybody in.

@@ -58,6 +58,11 @@ class Layout:
         return self.config_dir / "server.cnf"
 
     @property
+    def trial_file(self) -> Path:
+        """A configuration that the server's program is asked about; exists only meanwhile."""
+        return self.config_dir / "trial.cnf"
+
+    @property
     def claim_file(self) -> Path:
         """The statements that give the agent its account; exists only until the server has read it."""
         return self.config_dir / "claim.sql"

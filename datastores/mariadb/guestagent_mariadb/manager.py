@@ -19,22 +19,28 @@ class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBInstallation, 
 
     def prepare_steps(self, preparation: Preparation) -> Sequence[Step]:
         return [
-            Step("attach the volume", lambda: self.attach_volume(format_empty=True)),
+            self.attach_step(format_empty=True),
             Step("set up the account and the directories", self.set_up_account),
             Step("write the configuration", lambda: self.configure(preparation)),
-            Step("initialise the data", self.initialise_data),
-            Step("start and claim the server", self.claim_server),
+            Step("initialise the data", self.initialise_data, undo=lambda _: self.discard_unfinished_data()),
+            self.claim_step(),
             Step("secure the server", self.remove_left_overs),
         ]
 
     def rebuild_steps(self, preparation: Preparation) -> Sequence[Step]:
         return [
-            Step("attach the volume", lambda: self.attach_volume(format_empty=False)),
+            self.attach_step(format_empty=False),
             Step("find the data", self.find_data),
             Step("set up the account and the directories", self.set_up_account),
             Step("compare the versions", self.check_data_version),
             Step("write the configuration", lambda: self.configure(preparation)),
             Step("recover TLS", self.recover_tls),
-            Step("start and claim the server", self.claim_server),
-            Step("adapt the data", self.adapt_data),
+            self.claim_step(),
+            self.adapt_step(),
         ]
+
+    def tidy(self) -> None:
+        super().tidy()
+        self.forget_claim()
+        self.take_back_credentials()
+        self.discard_trial()

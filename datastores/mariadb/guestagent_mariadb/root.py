@@ -2,6 +2,7 @@
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.users import User
+from guestagent.operations.plan import Plan, Step
 from guestagent_mariadb import passwords
 from guestagent_mariadb.grants import Account
 from guestagent_mariadb.users import MariaDBUsers
@@ -22,25 +23,38 @@ class MariaDBRoot(MariaDBUsers):
         self.require_room()
         password = root_password or passwords.generated()
         kept = passwords.digest(password, "root")
-        change = "ALTER" if self.user_exists(ROOT) else "CREATE"
-        self.connections.execute(
-            "Enabling root",
-            f"{change} USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()} ACCOUNT UNLOCK",
-            (*ROOT, kept),
+
+        def enable() -> None:
+            change = "ALTER" if self.user_exists(ROOT) else "CREATE"
+            self.connections.execute(
+                "Enabling root",
+                f"{change} USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()} ACCOUNT UNLOCK",
+                (*ROOT, kept),
+            )
+            self.connections.execute("Enabling root", "GRANT ALL PRIVILEGES ON *.* TO %s@%s WITH GRANT OPTION", ROOT)
+
+        step = Step(
+            "let root in",
+            enable,
+            keep=lambda: bool(self._hosts_of_root()),
+            undo=lambda was_enabled: None if was_enabled else self._lock_root(),
         )
-        self.connections.execute("Enabling root", "GRANT ALL PRIVILEGES ON *.* TO %s@%s WITH GRANT OPTION", ROOT)
+        self.guest.carry_out(Plan("enable root", [step]))
         return User(*ROOT, password=password, is_root=True)
 
     def disable_root(self, context: RequestContext) -> None:
+        self.guest.carry_out(Plan("disable root", [Step("lock root out", self._lock_root)]))
+
+    def is_root_enabled(self, context: RequestContext) -> bool:
+        return bool(self._hosts_of_root())
+
+    def _lock_root(self) -> None:
         for host in self._hosts_of_root():
             self.connections.execute(
                 "Disabling root",
                 "ALTER USER %s@%s ACCOUNT LOCK",
                 (ROOT.name, host),
             )
-
-    def is_root_enabled(self, context: RequestContext) -> bool:
-        return bool(self._hosts_of_root())
 
     def _hosts_of_root(self) -> list[str]:
         rows = self.connections.fetch(

@@ -10,6 +10,7 @@ from guestagent.capabilities.volume import DataVolume
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue
 from guestagent.guest import Guest
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 from guestagent.system.processes import ProcessState, Service
 from guestagent_mariadb.connection import Connections
@@ -85,7 +86,22 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
         super().stop_server()
 
     def make_read_only(self, context: RequestContext, read_only: bool) -> None:
+        def change() -> None:
+            self._tell_read_only(read_only)
+            self._remember_read_only(read_only)
+
+        def change_back(was_read_only: bool) -> None:
+            self._remember_read_only(was_read_only)
+            if self.answers():
+                self._tell_read_only(was_read_only)
+
+        step = Step("change it", change, keep=lambda: self.guest.record.current.read_only, undo=change_back)
+        self.guest.carry_out(Plan("change whether users may write", [step]))
+
+    def _tell_read_only(self, read_only: bool) -> None:
         self.connections.execute("Changing whether users may write", "SET GLOBAL read_only = %s", (int(read_only),))
+
+    def _remember_read_only(self, read_only: bool) -> None:
         self.guest.record.change(read_only=read_only)
         self.write_agent_layer()
 

@@ -223,17 +223,20 @@ class MariaDBSettings(ServerAccess, Configurable):
 
         :raises InvalidValue: it refuses the whole and blames none of them.
         """
-        trial = self.layout.config_dir / f"trial{SUFFIX}"
         text = EXACT + option_file.written(base) + option_file.rendered(self._agent_settings())
         try:
-            self.configuration.write_beside(trial, text)
-            verdict = self.program.judge(trial)
+            self.configuration.write_beside(self.layout.trial_file, text)
+            verdict = self.program.judge(self.layout.trial_file)
         finally:
-            trial.unlink(missing_ok=True)
+            self.discard_trial()
         found = verdict.culprits & {option_file.bare(option.name) for option in base}
         if verdict.complaints and not found:
             raise InvalidValue(subject="The base configuration", problem="; ".join(verdict.complaints))
         return found
+
+    def discard_trial(self) -> None:
+        """Remove a configuration that was only to be judged; repeating it is safe."""
+        self.layout.trial_file.unlink(missing_ok=True)
 
     @functools.cached_property
     def _reserved(self) -> frozenset[str]:

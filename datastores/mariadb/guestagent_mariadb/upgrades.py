@@ -8,7 +8,7 @@ from oslo_log import log
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import DatastoreDown, InvalidValue
 from guestagent.contract.states import ServiceStatus, Wanted
-from guestagent.operations.plan import Step
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import command
 from guestagent_mariadb.administrator import DATASTORE
 from guestagent_mariadb.server import MariaDBServer
@@ -30,7 +30,13 @@ class MariaDBUpgrades(MariaDBServer):
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="an upgrade begins with a server that runs")
         # A fast shutdown of 2 leaves a redo log that a newer server cannot read.
-        self.connections.execute("Preparing the shutdown", "SET GLOBAL innodb_fast_shutdown = 1")
+        steps = [
+            Step(
+                "prepare the shutdown",
+                lambda: self.connections.execute("Preparing the shutdown", "SET GLOBAL innodb_fast_shutdown = 1"),
+            )
+        ]
+        self.guest.carry_out(Plan("get ready for an upgrade", steps))
         return {"server_version": _spelled(self.program.version())}
 
     def upgrade(self, context: RequestContext, upgrade_info: dict[str, Any]) -> None:
@@ -39,13 +45,8 @@ class MariaDBUpgrades(MariaDBServer):
         self.check_data_version()
         self.guest.record.change(wanted=Wanted.RUNNING)
         self.guest.report(ServiceStatus.RESTARTING)
-        steps = [
-            Step("stop the server", self.stop_server),
-            Step("start the server of this image", self.start_server),
-            Step("adapt the data", self.adapt_data),
-        ]
         try:
-            self.guest.carry_out("upgrade", steps)
+            self.guest.carry_out(Plan("upgrade", [self.stop_step(), self.start_step(), self.adapt_step()]))
             self.guest.record.change(datastore_version=wanted or self.guest.record.current.datastore_version)
         finally:
             self.guest.report(self.service_status())
@@ -53,8 +54,15 @@ class MariaDBUpgrades(MariaDBServer):
     def post_upgrade(self, context: RequestContext, upgrade_info: dict[str, Any]) -> None:
         self.check_data_version()
         if self.guest.record.current.wanted is Wanted.RUNNING:
-            self.start_server()
-            self.adapt_data()
+            self.guest.carry_out(Plan("finish the upgrade", [self.start_step(), self.adapt_step()]))
+
+    def adapt_step(self) -> Step:
+        """The data are what the server of this image makes of them."""
+        return Step("adapt the data", self.adapt_data, undo=lambda _: self.take_back_credentials())
+
+    def take_back_credentials(self) -> None:
+        """Remove the copy of the credentials that a program may have been lent; repeating it is safe."""
+        self.layout.lent_credentials.unlink(missing_ok=True)
 
     def check_data_version(self) -> None:
         """See that the data are not newer than the server.

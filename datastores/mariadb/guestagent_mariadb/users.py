@@ -1,10 +1,13 @@
 """Users: create, change, list and drop; grant and revoke."""
 
+from collections.abc import Sequence
+
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import AlreadyExists, GuestAgentError, InvalidValue, NotFound
+from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
 from guestagent.contract.users import PasswordChange, User, UserAttributes
 from guestagent.guest import Guest
+from guestagent.operations.plan import Plan, Step
 from guestagent_mariadb import paging
 from guestagent_mariadb.access import refuse_reserved
 from guestagent_mariadb.databases import MariaDBDatabases
@@ -34,8 +37,8 @@ class MariaDBUsers(MariaDBDatabases):
 
     def create_user(self, context: RequestContext, users: list[User]) -> None:
         self.require_room()
-        for user in users:
-            self._create_user(user)
+        for number, user in enumerate(users, 1):
+            self.guest.carry_out(Plan(f"create user {number}", self._creation(user)))
 
     def list_users(
         self,
@@ -62,34 +65,61 @@ class MariaDBUsers(MariaDBDatabases):
         return None if account is None else _as_user(account, self.grants.of([account])[account])
 
     def delete_user(self, context: RequestContext, user: User) -> None:
-        account = self._existing_user(user.name, user.host)
-        self.connections.execute(f"Dropping user '{account}'", "DROP USER %s@%s", account)
+        def drop() -> None:
+            account = self._existing_user(user.name, user.host)
+            self.connections.execute(f"Dropping user '{account}'", "DROP USER %s@%s", account)
+
+        step = Step("drop it", drop, done=lambda: self._visible_user(user.name, user.host) is None)
+        self.guest.carry_out(Plan("drop a user", [step]))
 
     def change_passwords(self, context: RequestContext, users: list[PasswordChange]) -> None:
         self.require_room()
         changes = [(self._existing_user(user.name, user.host), user.password) for user in users]
         digests = [(account, digest(password, f"user '{account}'")) for account, password in changes]
-        for account, kept in digests:
-            self._set_password(account, kept)
+
+        def change() -> None:
+            for account, kept in digests:
+                self._set_password(account, kept)
+
+        self.guest.carry_out(Plan("change passwords", [Step("change them", change)]))
 
     def update_attributes(
         self, context: RequestContext, username: str, hostname: str | None, user_attrs: UserAttributes
     ) -> None:
         self.require_room()
-        account = self._existing_user(username, hostname)
+        account = _account(username, hostname)
         wanted = Account(
             account.name if user_attrs.name is None else self._own_user_name(user_attrs.name),
             account.host if user_attrs.host is None else check_host(user_attrs.host),
         )
-        if wanted != account and self.user_exists(wanted):
-            raise AlreadyExists(subject=f"User '{wanted}'")
-        if user_attrs.password is not None:
-            self._set_password(account, digest(user_attrs.password, f"user '{account}'"))
-        if wanted != account:
-            # Grants follow the user.
-            self.connections.execute(
-                f"Renaming user '{account}' to '{wanted}'", "RENAME USER %s@%s TO %s@%s", (*account, *wanted)
-            )
+        kept = None if user_attrs.password is None else digest(user_attrs.password, f"user '{account}'")
+
+        def check() -> None:
+            self._existing_user(*account)
+            if wanted != account and self.user_exists(wanted):
+                raise AlreadyExists(subject=f"User '{wanted}'")
+
+        def set_password() -> None:
+            if kept is not None:
+                self._set_password(account, kept)
+
+        def rename() -> None:
+            if wanted != account:
+                # Grants follow the user.
+                self.connections.execute(
+                    f"Renaming user '{account}' to '{wanted}'", "RENAME USER %s@%s TO %s@%s", (*account, *wanted)
+                )
+
+        def is_renamed() -> bool:
+            return wanted != account and self.user_exists(wanted) and not self.user_exists(account)
+
+        steps = [
+            Step("find the user", check, done=is_renamed),
+            # First, because afterwards there is no user of that name.
+            Step("set the password", set_password, done=is_renamed),
+            Step("rename it", rename, done=is_renamed),
+        ]
+        self.guest.carry_out(Plan("change a user", steps))
 
     def grant_access(self, context: RequestContext, username: str, hostname: str | None, databases: list[str]) -> None:
         self.require_room()
@@ -97,11 +127,16 @@ class MariaDBUsers(MariaDBDatabases):
         for database in databases:
             if not self.database_exists(self.own_database(database)):
                 raise NotFound(subject=f"Database {database!r}")
-        for database in databases:
-            self.grants.grant(account, database)
+        self.guest.carry_out(Plan("grant access", [self._grant_step(account, databases)]))
 
     def revoke_access(self, context: RequestContext, username: str, hostname: str | None, database: str) -> None:
-        self.grants.revoke(self._existing_user(username, hostname), database)
+        account = self._existing_user(username, hostname)
+        step = Step(
+            "revoke it",
+            lambda: self.grants.revoke(account, database),
+            done=lambda: database not in self.grants.of([account])[account],
+        )
+        self.guest.carry_out(Plan("revoke access", [step]))
 
     def list_access(self, context: RequestContext, username: str, hostname: str | None = None) -> list[Database]:
         account = self._existing_user(username, hostname)
@@ -111,24 +146,36 @@ class MariaDBUsers(MariaDBDatabases):
         """What every new user must show at its login, as the end of the statement that creates it."""
         return "REQUIRE NONE"
 
-    def _create_user(self, user: User) -> None:
+    def _creation(self, user: User) -> list[Step]:
         account = Account(self._own_user_name(user.name), check_host(user.host))
         databases = [self.own_database(database.name) for database in user.databases]
         kept = digest(user.password, f"user '{account}'")
-        if self.user_exists(account):
-            raise AlreadyExists(subject=f"User '{account}'")
-        self.connections.execute(
-            f"Creating user '{account}'",
-            f"CREATE USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()}",
-            (*account, kept),
-            {TOO_LONG: lambda words: InvalidValue(subject=f"The user '{account}'", problem=words)},
-        )
-        try:
+
+        def create() -> None:
+            if self.user_exists(account):
+                raise AlreadyExists(subject=f"User '{account}'")
+            self.connections.execute(
+                f"Creating user '{account}'",
+                f"CREATE USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()}",
+                (*account, kept),
+                {TOO_LONG: lambda words: InvalidValue(subject=f"The user '{account}'", problem=words)},
+            )
+
+        def drop(existed: bool | None) -> None:
+            if not existed:
+                self.connections.execute(f"Dropping user '{account}' again", "DROP USER IF EXISTS %s@%s", account)
+
+        def exists() -> bool:
+            return self.user_exists(account)
+
+        return [Step("create it", create, exists, keep=exists, undo=drop), self._grant_step(account, databases)]
+
+    def _grant_step(self, account: Account, databases: Sequence[str]) -> Step:
+        def grant() -> None:
             for database in databases:
                 self.grants.grant(account, database)
-        except GuestAgentError:
-            self.connections.execute(f"Dropping user '{account}' again", "DROP USER IF EXISTS %s@%s", account)
-            raise
+
+        return Step("grant it databases", grant)
 
     def _set_password(self, account: Account, kept: str) -> None:
         self.connections.execute(
@@ -151,7 +198,7 @@ class MariaDBUsers(MariaDBDatabases):
 
     def _visible_user(self, name: str, host: str | None) -> Account | None:
         """The user, unless it is hidden; those of the guest itself are the server's, the agent's or an operator's."""
-        account = Account(name, (host or ANYWHERE).lower())
+        account = _account(name, host)
         if name in self.hidden_users or account.host == "localhost" or not self.user_exists(account):
             return None
         return account
@@ -162,6 +209,10 @@ class MariaDBUsers(MariaDBDatabases):
             "Looking for a user", "SELECT 1 FROM mysql.user WHERE BINARY User = %s AND BINARY Host = %s", account
         )
         return bool(rows)
+
+
+def _account(name: str, host: str | None) -> Account:
+    return Account(name, (host or ANYWHERE).lower())
 
 
 def _as_user(account: Account, databases: list[str]) -> User:

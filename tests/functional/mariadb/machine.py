@@ -20,6 +20,7 @@ from guestagent.contract.users import User
 from guestagent.guest import Guest
 from guestagent.modules.ping import PingDriver
 from guestagent.operations.instance import InstanceRecord
+from guestagent.operations.store import Store
 from guestagent.storage.local import LocalStorage
 from guestagent.system.plain import PlainControl
 from tests.support import mariadb
@@ -72,7 +73,7 @@ class Machine:
                 datastore=mariadb.DATASTORE,
                 conf=self.conf,
                 state_dir=self.state_dir,
-                record=InstanceRecord(self.state_dir),
+                record=InstanceRecord(Store(self.state_dir)),
                 processes=self.processes,
                 storage={"local": LocalStorage(self.conf)},
                 modules={"ping": PingDriver()},

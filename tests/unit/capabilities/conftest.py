@@ -12,6 +12,7 @@ from guestagent import conf as options
 from guestagent.contract.states import ServiceStatus
 from guestagent.guest import Guest
 from guestagent.operations.instance import InstanceRecord
+from guestagent.operations.store import Store
 from guestagent.storage.local import LocalStorage
 from guestagent.system.plain import PlainControl
 
@@ -49,7 +50,7 @@ def make_guest(conf: cfg.ConfigOpts, reported: list[ServiceStatus]) -> MakeGuest
             datastore="testdb",
             conf=conf,
             state_dir=state_dir,
-            record=InstanceRecord(state_dir),
+            record=InstanceRecord(Store(state_dir)),
             processes=PlainControl(Path(conf.agent.run_dir)),
             storage={"local": LocalStorage(conf)},
             report=reported.append,

@@ -13,6 +13,7 @@ from guestagent.contract.databases import Database
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.instance import InstanceRecord
+from guestagent.operations.store import Store
 from guestagent.system.plain import PlainControl
 
 
@@ -47,7 +48,7 @@ def guest(tmp_path: Path) -> Guest:
         datastore="alpha",
         conf=cfg.ConfigOpts(),
         state_dir=tmp_path,
-        record=InstanceRecord(tmp_path),
+        record=InstanceRecord(Store(tmp_path)),
         processes=PlainControl(tmp_path),
         description=DESCRIPTION,
     )
@@ -111,7 +112,7 @@ def test_every_call_of_the_contract_is_there_with_what_a_caller_must_know(guest:
 
 
 def test_a_manager_that_nobody_loaded_is_described_by_its_class(tmp_path: Path) -> None:
-    alone = Guest("an-id", "alpha", cfg.ConfigOpts(), tmp_path, InstanceRecord(tmp_path), PlainControl(tmp_path))
+    alone = Guest("an-id", "alpha", cfg.ConfigOpts(), tmp_path, InstanceRecord(Store(tmp_path)), PlainControl(tmp_path))
 
     document = document_of(Some, alone)
 

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from guestagent import conf as options
 from guestagent.guest import Guest
 from guestagent.operations.instance import InstanceRecord
+from guestagent.operations.store import Store
 from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.envelope import PlainEnvelope
@@ -144,7 +145,7 @@ def guest(conf: cfg.ConfigOpts, tmp_path: Path, conductor: Conductor) -> Guest:
         datastore="sleeper",
         conf=conf,
         state_dir=state_dir,
-        record=InstanceRecord(state_dir),
+        record=InstanceRecord(Store(state_dir)),
         processes=PlainControl(tmp_path / "run"),
         report=conductor.heartbeat,
     )
