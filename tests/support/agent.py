@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support import code_path
 from tests.support.child import Child, plain_environment
 from tests.support.poll import eventually
 from tests.support.wire import Wire
@@ -180,7 +181,8 @@ class AgentProcess:
                 "storage_dir": self.storage_dir,
                 "process_control": "plain",
                 "report_interval": 1,
-            }
+            },
+            **code_path.OPTIONS,
         }
 
 

@@ -24,6 +24,7 @@ from guestagent.operations.store import Store
 from guestagent.storage.local import LocalStorage
 from guestagent.system.plain import PlainControl
 from tests.support import mariadb
+from tests.support.code_path import journaled, operations
 from tests.support.ports import LOOPBACK
 
 CONTEXT = RequestContext({"is_admin": True, "request_id": "req-test"})
@@ -67,13 +68,15 @@ class Machine:
     def manager(self) -> MariaDBManager:
         """The manager of an agent that starts on the machine as it is now."""
         self.state_dir.mkdir(mode=0o700, exist_ok=True)
-        return MariaDBManager(
+        store = Store(self.state_dir)
+        return journaled(MariaDBManager)(
             Guest(
                 id="mariadb-test",
                 datastore=mariadb.DATASTORE,
                 conf=self.conf,
                 state_dir=self.state_dir,
-                record=InstanceRecord(Store(self.state_dir)),
+                record=InstanceRecord(store),
+                operations=operations(store, self.state_dir),
                 processes=self.processes,
                 storage={"local": LocalStorage(self.conf)},
                 modules={"ping": PingDriver()},
