@@ -4,8 +4,10 @@ import contextlib
 import dataclasses
 import os
 import pwd
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypedDict
@@ -13,6 +15,7 @@ from typing import Final, TypedDict
 from oslo_log import log
 
 from guestagent.contract.errors import NotFound, SystemFailure
+from guestagent.system import waiting
 
 LOG = log.getLogger(__name__)
 
@@ -23,6 +26,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 """All that a process started by the agent inherits."""
 
 KILL_SECONDS = 5
+CHUNK = 32768
 LINES_TOLD = 3
 CHARACTERS_TOLD = 500
 SHORTEST_ECHO = 6
@@ -90,7 +94,10 @@ def run(
     :param environment: in addition to :data:`ENVIRONMENT`.
     :param accept: the exit codes that are no failure.
     :raises SystemFailure: it is not there, was killed, or ended with another code.
+    :raises GuestAgentError: the operation was interrupted, see :mod:`guestagent.system.waiting`; then the
+        command and the processes that it started are killed, too.
     """
+    waiting.check()
     program = Path(argv[0]).name
     try:
         process = subprocess.Popen(
@@ -106,18 +113,69 @@ def run(
     except OSError as error:
         raise SystemFailure(subject=program, problem=f"it cannot be started: {error.strerror}") from None
     try:
-        stdout, stderr = process.communicate(stdin, timeout)
+        stdout, stderr = _exchange(process, stdin or b"", time.monotonic() + timeout)
     except BaseException as error:
         _kill_group(process, program)
-        if isinstance(error, subprocess.TimeoutExpired):
+        if isinstance(error, TimeoutError):
             problem = f"it did not end within {timeout:g} s and was killed"
             raise SystemFailure(subject=program, problem=problem) from None
         raise
-    completed = Completed(stdout.decode(errors="replace"), stderr.decode(errors="replace"), process.returncode)
+    completed = Completed(stdout.decode(errors="replace"), stderr.decode(errors="replace"), process.wait())
     LOG.debug("%s ended with code %d", program, completed.code)
     if completed.code not in accept:
         raise SystemFailure(subject=program, problem=_reason(completed, (stdin or b"").decode(errors="replace")))
     return completed
+
+
+def _exchange(process: "subprocess.Popen[bytes]", stdin: bytes, deadline: float) -> tuple[bytes, bytes]:
+    """Hand the input over and take the two outputs, until all are closed and the process has ended.
+
+    What ``communicate`` does, in a wait that can be interrupted. The end of the process is seen and not
+    taken note of: as long as nobody waited for it, its id and its group's are no other's, and can be killed.
+
+    :param deadline: by the monotonic clock.
+    :raises TimeoutError: it has passed.
+    """
+    pipes = {pipe.fileno(): pipe for pipe in (process.stdin, process.stdout, process.stderr) if pipe is not None}
+    said = {number: bytearray() for number, pipe in pipes.items() if pipe is not process.stdin}
+    unread = memoryview(stdin)
+    poller = select.poll()
+    end = os.pidfd_open(process.pid)
+    try:
+        poller.register(end, select.POLLIN)
+        for number in pipes:
+            poller.register(number, select.POLLIN if number in said else select.POLLOUT)
+        awaited = {end, *pipes}
+        while awaited:
+            ready = waiting.poll(poller, deadline)
+            if not ready or time.monotonic() > deadline:
+                raise TimeoutError
+            for number in ready:
+                if number in said:
+                    chunk = os.read(number, CHUNK)
+                    said[number] += chunk
+                    if chunk:
+                        continue
+                elif number != end:
+                    unread = _hand_over(number, unread)
+                    if unread:
+                        continue
+                poller.unregister(number)
+                awaited.remove(number)
+                if number != end:
+                    pipes[number].close()
+    finally:
+        os.close(end)
+    stdout, stderr = said.values()
+    return bytes(stdout), bytes(stderr)
+
+
+def _hand_over(pipe: int, unread: memoryview) -> memoryview:
+    """Write as much as is sure not to block; what is left for the next time."""
+    try:
+        return unread[os.write(pipe, unread[: select.PIPE_BUF]) :]
+    except BrokenPipeError:
+        return unread[:0]
 
 
 def _kill_group(process: "subprocess.Popen[bytes]", program: str) -> None:

@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
-import math
 import os
 import select
 import signal
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from guestagent.system import waiting
 
 PROC = Path("/proc")
 GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
@@ -96,24 +97,24 @@ def wait(processes: Iterable[Process], timeout: float) -> bool:
 
     :param timeout: seconds.
     :returns: false when one of them is still there.
+    :raises GuestAgentError: the operation was interrupted, see :mod:`guestagent.system.waiting`.
     """
     deadline = time.monotonic() + timeout
     poller = select.poll()
     with contextlib.ExitStack() as stack:
-        waiting: set[int] = set()
+        left: set[int] = set()
         for process in processes:
             handle = stack.enter_context(_handle(process))
             if handle is not None:
                 poller.register(handle, select.POLLIN)
-                waiting.add(handle)
-        while waiting:
-            milliseconds = max(0, math.ceil((deadline - time.monotonic()) * 1000))
-            ended = [handle for handle, _ in poller.poll(milliseconds)]
+                left.add(handle)
+        while left:
+            ended = waiting.poll(poller, deadline)
             if not ended:
                 return False
             for handle in ended:
                 poller.unregister(handle)
-            waiting.difference_update(ended)
+            left.difference_update(ended)
     return True
 
 

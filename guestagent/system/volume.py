@@ -5,7 +5,6 @@ import dataclasses
 import os
 import re
 import stat
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final
 from oslo_log import log
 
 from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
-from guestagent.system import command
+from guestagent.system import command, waiting
 
 LOG = log.getLogger(__name__)
 
@@ -79,6 +78,11 @@ def mounts() -> list[Mount]:
         source = details.split(" ")[1]
         found.append(Mount(os.makedev(major, minor), Path(_unescape(point)), _unescape(source)))
     return found
+
+
+def is_mounted(point: Path) -> bool:
+    """Whether something is mounted at exactly this directory."""
+    return _resolve(point) in [entry.point for entry in mounts()]
 
 
 class BlockDevice:
@@ -160,13 +164,13 @@ class BlockDevice:
             command.run(["umount", "--", str(point)], timeout=MOUNT_TIMEOUT)
             LOG.info("Unmounted %s from %s", self.path, point)
 
-    def grow(self, mount_point: Path, online: bool) -> None:
+    def grow(self, scratch: Path, online: bool) -> None:
         """Grow the file system to the size of the device.
 
         A file system that is mounted grows where it is, also when that was not asked for. One that is
         not is checked first; XFS grows only while it is mounted, so it is mounted for that moment.
 
-        :param mount_point: where the device belongs.
+        :param scratch: where it is mounted for that moment; what a crash has left there is no use of it.
         :param online: it must be mounted and stay so.
         :raises NotFound: the device does not appear.
         :raises InvalidValue: it is not mounted and should be, or its file system cannot grow.
@@ -174,7 +178,7 @@ class BlockDevice:
         """
         number = self._number()
         filesystem = self._filesystem()
-        points = [entry.point for entry in mounts() if entry.device == number]
+        points = [entry.point for entry in mounts() if entry.device == number and entry.point != _resolve(scratch)]
         if online and not points:
             raise InvalidValue(subject=self._subject, problem="it is not mounted, so it cannot grow while it is in use")
         if filesystem in EXT:
@@ -182,7 +186,7 @@ class BlockDevice:
                 self._check()
             command.run(["resize2fs", self.path], timeout=GROW_TIMEOUT)
         elif filesystem == XFS:
-            with self._mounted_at(points, mount_point) as point:
+            with self._mounted_at(points, scratch) as point:
                 command.run(["xfs_growfs", str(point)], timeout=GROW_TIMEOUT)
         else:
             problem = f"it holds {filesystem or 'no file system'}, and only {', '.join((*EXT, XFS))} can grow"
@@ -196,11 +200,10 @@ class BlockDevice:
     def _number(self) -> int:
         """The device's number, once its node is there."""
         deadline = time.monotonic() + self._wait
-        pause = threading.Event()
         while (found := self._look()) is None:
             if time.monotonic() >= deadline:
                 raise NotFound(subject=self._subject)
-            pause.wait(POLL_SECONDS)
+            waiting.pause(POLL_SECONDS)
         return found
 
     def _look(self) -> int | None:
@@ -231,16 +234,17 @@ class BlockDevice:
             raise SystemFailure(subject="e2fsck", problem=" ".join((done.stdout + done.stderr).split()))
 
     @contextlib.contextmanager
-    def _mounted_at(self, points: Sequence[Path], mount_point: Path) -> Iterator[Path]:
+    def _mounted_at(self, points: Sequence[Path], scratch: Path) -> Iterator[Path]:
         """Where the device is mounted: already, or for the time of the block."""
         if points:
             yield points[0]
             return
-        self.mount(mount_point)
+        self.mount(scratch)
         try:
-            yield mount_point
+            yield scratch
         finally:
-            self.unmount(mount_point)
+            with waiting.shielded():
+                self.unmount(scratch)
 
 
 def _resolve(mount_point: Path) -> Path:

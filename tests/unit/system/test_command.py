@@ -4,13 +4,15 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from guestagent.contract.errors import NotFound, SystemFailure
+from guestagent.contract.errors import Cancelled, NotFound, SystemFailure
 from guestagent.system import command
+from guestagent.system.waiting import Interruption
+from tests.support.interruptions import PROMPT, cancelled_once, descriptors, timed_out_after
 from tests.support.poll import eventually
 
 SECRET = "S3cr3t-pass"
@@ -100,20 +102,141 @@ def test_a_program_that_is_not_there_is_a_failure() -> None:
         command.run(["no-such-program"], timeout=10)
 
 
-def test_a_time_out_kills_the_command_and_what_it_started(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    code = (
-        "import os, subprocess, sys, pathlib\n"
-        "child = subprocess.Popen(['sleep', '60'])\n"
-        f"pathlib.Path({str(pids)!r}).write_text(f'{{os.getpid()}} {{child.pid}}')\n"
-        "child.wait()\n"
-    )
+class Family:
+    """A command that starts another, both of which would run for long.
+
+    :ivar argv: runs it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._pids = directory / "pids"
+        self.argv = python(
+            "import os, subprocess, sys, pathlib\n"
+            "child = subprocess.Popen(['sleep', '60'])\n"
+            f"pathlib.Path({str(self._pids)!r}).write_text(f'{{os.getpid()}} {{child.pid}}\\n')\n"
+            "child.wait()\n"
+        )
+
+    def has_begun(self) -> bool:
+        return self._pids.exists() and self._pids.read_text().endswith("\n")
+
+    def has_ended(self) -> bool:
+        return self.has_begun() and not any(is_there(int(pid)) for pid in self._pids.read_text().split())
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Family:
+    return Family(tmp_path)
+
+
+def test_a_time_out_kills_the_command_and_what_it_started(family: Family) -> None:
     began = time.monotonic()
     with pytest.raises(SystemFailure, match="within 1 s and was killed"):
-        command.run(python(code), timeout=1)
+        command.run(family.argv, timeout=1)
     assert time.monotonic() - began < 5
-    command_and_child = [int(pid) for pid in pids.read_text().split()]
-    eventually(lambda: not any(map(is_there, command_and_child)))
+    eventually(family.has_ended)
+
+
+def test_a_command_that_talks_faster_than_one_can_listen_is_killed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "CHUNK", 1)
+    began = time.monotonic()
+    with pytest.raises(SystemFailure, match="was killed"):
+        command.run(["timeout", "10", "yes"], timeout=0.3)
+    assert time.monotonic() - began < 0.3 + PROMPT
+
+
+def test_a_command_that_closed_its_outputs_is_waited_for() -> None:
+    began = time.monotonic()
+    done = command.run(
+        python("import os, time; os.write(1, b'x'); os.close(1); os.close(2); time.sleep(0.5); os._exit(3)"),
+        timeout=10,
+        accept=(3,),
+    )
+    assert done == command.Completed("x", "", 3)
+    assert time.monotonic() - began >= 0.5
+
+
+def test_a_cancel_kills_the_command_and_what_it_started(family: Family) -> None:
+    with cancelled_once(family.has_begun):
+        command.run(family.argv, timeout=60)
+    eventually(family.has_ended)
+
+
+def test_a_cancel_ends_a_command_that_closed_its_outputs(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    code = f"import os, time; os.close(1); os.close(2); open({str(closed)!r}, 'w'); time.sleep(60)"
+    with cancelled_once(closed.exists):
+        command.run(python(code), timeout=60)
+
+
+def test_a_cancel_ends_a_command_that_does_not_take_its_input() -> None:
+    with cancelled_once():
+        command.run(["sleep", "60"], timeout=60, stdin=b"x" * 1_000_000)
+
+
+def test_the_end_of_the_steps_time_kills_the_command_and_what_it_started(family: Family) -> None:
+    with timed_out_after(1, "make the tables"):
+        command.run(family.argv, timeout=60)
+    eventually(family.has_ended)
+
+
+def test_the_time_of_the_command_counts_where_it_is_the_shorter_one() -> None:
+    interruption = Interruption()
+    with (
+        interruption.applied(),
+        interruption.limited("make the tables", 30),
+        pytest.raises(SystemFailure, match="was killed"),
+    ):
+        command.run(["sleep", "60"], timeout=0.2)
+
+
+@pytest.fixture
+def cancelled() -> Iterator[Interruption]:
+    interruption = Interruption()
+    interruption.cancel(Cancelled(operation="work", phase=""))
+    with interruption.applied():
+        yield interruption
+
+
+@pytest.mark.usefixtures("cancelled")
+def test_after_a_cancel_no_command_is_started(tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        command.run(["touch", str(tmp_path / "mark")], timeout=10)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_what_undoes_can_run_commands(cancelled: Interruption) -> None:
+    with cancelled.shielded():
+        assert command.run(["cat"], timeout=10, stdin=b"undone").stdout == "undone"
+
+
+def test_an_operation_that_is_not_interrupted_runs_commands_as_ever() -> None:
+    interruption = Interruption()
+    with interruption.applied(), interruption.limited("ask", 30):
+        assert command.run(["cat"], timeout=10, stdin=b"x" * 200_000).stdout == "x" * 200_000
+
+
+def cancel_one() -> None:
+    with cancelled_once():
+        command.run(["sleep", "60"], timeout=60, stdin=b"x")
+
+
+def time_one_out() -> None:
+    with timed_out_after(0.002):
+        command.run(["sleep", "60"], timeout=60, stdin=b"x")
+
+
+def let_one_end() -> None:
+    command.run(["true"], timeout=60, stdin=b"x")
+
+
+@pytest.mark.parametrize("once", [cancel_one, time_one_out, let_one_end])
+def test_commands_leave_nothing_open_and_no_process(once: Callable[[], None]) -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = sorted(descriptors()), children.read_text()
+    for _ in range(200):
+        once()
+    assert (sorted(descriptors()), children.read_text()) == before
 
 
 def is_there(pid: int) -> bool:

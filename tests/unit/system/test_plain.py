@@ -22,6 +22,9 @@ from guestagent.contract.errors import NotFound, SystemFailure
 from guestagent.system import procfs
 from guestagent.system.plain import PlainControl
 from guestagent.system.processes import ProcessState, Service
+from guestagent.system.waiting import Interruption
+from tests.support import interruptions
+from tests.support.interruptions import cancelled_once, timed_out_after
 from tests.support.poll import eventually
 
 
@@ -303,6 +306,49 @@ def test_waiting_for_the_end_costs_no_processor_time(control: PlainControl, serv
     with pytest.raises(SystemFailure):
         control.stop(stubborn, 1)
     assert time.process_time() - before < 0.2
+
+
+@pytest.fixture
+def stubborn(control: PlainControl, service: Service) -> Service:
+    """A service that runs, and goes on when it is asked to stop."""
+    made = program(service, STUBBORN)
+    control.start(made)
+    eventually(lambda: "ready" in service.log.read_text())
+    return made
+
+
+def test_a_stop_that_is_cancelled_ends_at_once_and_the_server_goes_on_stopping(
+    control: PlainControl, stubborn: Service
+) -> None:
+    with cancelled_once():
+        control.stop(stubborn, 60)
+    assert control.state(stubborn) is ProcessState.RUNNING
+    with pytest.raises(SystemFailure, match="asked to stop"):
+        control.start(stubborn)
+    os.kill(pid_of(control, stubborn), signal.SIGKILL)
+    eventually(lambda: control.state(stubborn) is ProcessState.STOPPED)
+
+
+def test_a_stop_ends_with_the_time_of_its_step(control: PlainControl, stubborn: Service) -> None:
+    with timed_out_after(0.3, "stop the server"):
+        control.stop(stubborn, 60)
+    assert control.state(stubborn) is ProcessState.RUNNING
+
+
+def test_a_stop_in_an_operation_that_goes_on_is_as_ever(control: PlainControl, service: Service) -> None:
+    interruption = Interruption()
+    with interruption.applied(), interruption.limited("stop the server", 30):
+        control.start(service)
+        control.stop(service, 10)
+    assert control.state(service) is ProcessState.STOPPED
+
+
+def test_stops_that_are_cancelled_leave_nothing_open(control: PlainControl, stubborn: Service) -> None:
+    before = sorted(interruptions.descriptors())
+    for _ in range(200):
+        with cancelled_once():
+            control.stop(stubborn, 60)
+    assert sorted(interruptions.descriptors()) == before
 
 
 def test_a_stop_waits_for_the_children_too(control: PlainControl, service: Service, tmp_path: Path) -> None:

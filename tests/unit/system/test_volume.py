@@ -2,12 +2,15 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from guestagent.contract.errors import InvalidValue, NotFound
-from guestagent.system import volume
+from guestagent.contract.errors import Cancelled, InvalidValue, NotFound
+from guestagent.system import command, volume, waiting
+from guestagent.system.waiting import Interruption
+from tests.support.interruptions import cancelled_once, timed_out_after
 
 
 def test_the_space_of_a_path_is_that_of_its_file_system(tmp_path: Path) -> None:
@@ -33,6 +36,42 @@ def test_a_device_that_does_not_appear_is_named_after_the_time() -> None:
     with pytest.raises(NotFound, match="/dev/no-such-device"):
         device.mount(Path("/nonexistent"))
     assert 0.3 <= time.monotonic() - began < 3
+
+
+def test_waiting_for_a_device_ends_with_a_cancel() -> None:
+    with cancelled_once():
+        volume.BlockDevice("/dev/no-such-device", wait=30).mount(Path("/nonexistent"))
+
+
+def test_waiting_for_a_device_ends_with_the_time_of_the_step() -> None:
+    with timed_out_after(0.3, "mount the volume"):
+        volume.BlockDevice("/dev/no-such-device", wait=30).mount(Path("/nonexistent"))
+
+
+def test_a_device_that_was_mounted_to_grow_is_unmounted_after_a_cancel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = volume.BlockDevice("/dev/fake", wait=0)
+    interruption = Interruption()
+    table: list[volume.Mount] = []
+
+    def run(argv: Sequence[str], **_: object) -> None:
+        waiting.check()
+        if argv[0] == "mount":
+            table.append(volume.Mount(1, tmp_path, device.path))
+        elif argv[0] == "umount":
+            table.clear()
+        else:
+            interruption.cancel(Cancelled(operation="grow", phase=""))
+            waiting.check()
+
+    monkeypatch.setattr(command, "run", run)
+    monkeypatch.setattr(volume, "mounts", lambda: list(table))
+    monkeypatch.setattr(device, "_look", lambda: 1)
+    monkeypatch.setattr(device, "_filesystem", lambda: volume.XFS)
+    with interruption.applied(), pytest.raises(Cancelled):
+        device.grow(tmp_path, online=False)
+    assert table == []
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo])
