@@ -11,6 +11,7 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.operations import CodePath, EngineDetails, OperationDetails
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.guest import Guest
+from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 
 LOG = log.getLogger(__name__)
@@ -118,9 +119,13 @@ class BaseDatastoreManager(
         return self.guest.operations.cancel(operation_id)
 
     def convert_engine(self, context: RequestContext) -> EngineDetails:
-        before = self.guest.record.current.code_path or CodePath.LEGACY
-        after = self.guest.record.change(code_path=CodePath.CONVERGENCE).code_path
-        return EngineDetails(before.value, str(after and after.value))
+        before = self.guest.code_path
+        convert = Step("record the code path", self._converge)
+        self.guest.carry_out(Plan("convert", [convert]))
+        return EngineDetails(before.value, self.guest.code_path.value)
+
+    def _converge(self) -> None:
+        self.guest.record.change(code_path=CodePath.CONVERGENCE)
 
     def get_hwinfo(self, context: RequestContext) -> dict[str, Any]:
         from guestagent.system import facts
