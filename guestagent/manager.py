@@ -83,12 +83,13 @@ class BaseDatastoreManager(
         for storage in self.guest.storage.values():
             storage.tidy()
 
-    def was_prepared(self) -> bool:
-        """Whether this machine shows that prepare has ended well here; asked when the agent's record is lost.
+    def recognise(self) -> dict[str, Any] | None:
+        """What this machine shows of an instance that prepare has made here; asked when the agent's record is lost.
 
-        An instance that is not recognised waits for prepare, with data on its volume.
+        :returns: fields of :class:`guestagent.operations.instance.Instance`; none: it shows no such instance, and
+            the agent waits for prepare, whatever is on the volume.
         """
-        return False
+        return None
 
     def rpc_ping(self, context: RequestContext) -> bool:
         return True

@@ -74,7 +74,7 @@ class AgentService(service.Service):  # type: ignore[misc]
             )
         )
         manager.tidy()
-        adopt(self._store, record, manager.was_prepared)
+        adopt(self._store, record, manager.recognise)
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)
         dispatcher = Dispatcher(manager, wrapped, self._operations, journal, self._conductor)
         self._server = Server(self._transport, conf.guest_id, dispatcher, wrapped, conf.agent.rpc_workers)

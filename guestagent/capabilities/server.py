@@ -88,7 +88,7 @@ class ManagedServer(Configurable, abc.ABC):
         is_ready = self.guest.record.current.phase is Phase.READY
         if is_ready and not self.guest.is_resumed:
             LOG.warning("prepare came again (request %s); the instance is ready and stays as it is", context.request_id)
-            self.guest.report(self.service_status())
+            self.report_status()
             return
         preparation = Preparation(memory_mb, device_path, mount_point, config_contents, overrides or {}, ds_version)
         if not is_ready:
@@ -107,7 +107,7 @@ class ManagedServer(Configurable, abc.ABC):
             config_contents=config_contents, overrides=config_overrides or {}, datastore_version=ds_version
         )
         self._bring_up(Plan("rebuild", self.rebuild_steps(preparation), cancellable=True), preparation)
-        self.guest.report(self.service_status())
+        self.report_status()
 
     def restart(self, context: RequestContext) -> None:
         self.guest.record.change(wanted=Wanted.RUNNING)
@@ -115,14 +115,14 @@ class ManagedServer(Configurable, abc.ABC):
         try:
             self.guest.carry_out(Plan("restart", [self.stop_step(), self.start_step()]))
         finally:
-            self.guest.report(self.service_status())
+            self.report_status()
 
     def stop_db(self, context: RequestContext, do_not_start_on_reboot: bool | None = None) -> None:
         self.guest.record.change(wanted=Wanted.STOPPED)
         try:
             self.guest.carry_out(Plan("stop", [self.stop_step()]))
         finally:
-            self.guest.report(self.service_status())
+            self.report_status()
 
     def start_db_with_conf_changes(
         self, context: RequestContext, config_contents: str | dict[str, Any] | None, ds_version: str | None = None
@@ -134,7 +134,7 @@ class ManagedServer(Configurable, abc.ABC):
                 # The way back ends with the server running on what it had.
                 dataclasses.replace(self.stop_step(), undo=lambda _: self.start_server()),
                 self.configuration_step("write the base configuration", lambda: self.write_base(contents)),
-                self.start_step(),
+                dataclasses.replace(self.start_step(), undo=lambda _: self.stop_server()),
             ],
         )
         self.guest.record.change(wanted=Wanted.RUNNING)
@@ -143,6 +143,11 @@ class ManagedServer(Configurable, abc.ABC):
         except DatastoreError as error:
             raise InvalidValue(subject="The new configuration", problem=str(error)) from error
         finally:
+            self.report_status()
+
+    def report_status(self) -> None:
+        """Tell the conductor at once how the server is, also when the operation has been cancelled."""
+        with waiting.shielded():
             self.guest.report(self.service_status())
 
     def stop_step(self) -> Step:
@@ -267,7 +272,7 @@ class ManagedServer(Configurable, abc.ABC):
                 failures.append(error)
         for failure in failures:
             LOG.error("The instance is prepared, and something in it is missing: %s", failure)
-        self.guest.report(self.service_status())
+        self.report_status()
         if failures:
             raise failures[0]
 

@@ -178,7 +178,7 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         keep = Step(
             "keep the present setting for a rollback",
             lambda: self._keep_present(wanted),
-            keep=self._older,
+            keep=self._kept,
             undo=self._keep,
         )
         change = self._change_step("change the setting", lambda: wanted, outcome)
@@ -237,18 +237,18 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         """Keep the present setting for a rollback, unless what is asked for is in force."""
         present = self._present()
         if present != wanted:  # a request that came twice must not make the rollback forget where to go
-            self._keep(msgspec.to_builtins(present))
+            self._keep(msgspec.json.encode(present).decode())
 
-    def _older(self) -> dict[str, Any] | None:
-        """What is kept for a rollback now."""
-        return msgspec.to_builtins(self._previous()) if self._previous_path.exists() else None
+    def _kept(self) -> str | None:
+        """What is kept for a rollback now, be it damaged."""
+        return self._previous_path.read_text(errors="replace") if self._previous_path.exists() else None
 
-    def _keep(self, setting: dict[str, Any] | None) -> None:
+    def _keep(self, setting: str | None) -> None:
         if setting is None:
             self._previous_path.unlink(missing_ok=True)
             return
         try:
-            files.write(self._previous_path, msgspec.json.encode(setting), mode=0o600)
+            files.write(self._previous_path, setting, mode=0o600)
         except OSError as error:
             raise SystemFailure(subject=f"Writing {self._previous_path}", problem=error.strerror) from error
 

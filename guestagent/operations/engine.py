@@ -9,7 +9,7 @@ from typing import Any
 
 from oslo_log import log
 
-from guestagent.contract.errors import GuestAgentError, SystemFailure
+from guestagent.contract.errors import GuestAgentError, Interrupted, SystemFailure
 from guestagent.operations.journal import UNDONE, Journal, PlanRecord, StepRecord
 from guestagent.operations.operation import Operation
 from guestagent.operations.plan import Plan, Step, StepDone, Watcher
@@ -74,7 +74,7 @@ class Engine(abc.ABC):
         if earlier.error is not None:
             problem = FailedEarlier(problem=earlier.error)
         elif earlier.steps and not plan.resumable:
-            problem = FailedEarlier(problem=f"The guest agent ended during {plan.name}, which is not continued.")
+            problem = Interrupted(operation=self.operation.name)
         if problem is not None:
             begun += [(step, earlier.steps[step.name].kept) for step in plan.steps if step.name in earlier.steps]
             raise problem

@@ -47,6 +47,7 @@ class PlanRecord:
 class Unfinished:
     """An operation that an earlier agent did not live to the end of, or to tell the end of.
 
+    :ivar attempts: how many agents have taken it up so far.
     :ivar ended: the sentence with which it ended, empty for a good end; none: it has not.
     """
 
@@ -56,6 +57,7 @@ class Unfinished:
     path: CodePath
     request: Request
     has_steps: bool
+    attempts: int
     ended: str | None
 
 
@@ -168,6 +170,14 @@ class Journal:
         with self._store.change() as connection:
             connection.execute("UPDATE operations SET told = 1, sealed = NULL WHERE id = ?", (operation_id,))
 
+    def count_attempt(self, operation_id: str) -> None:
+        """Another agent takes it up.
+
+        :raises SystemFailure: the disk refuses.
+        """
+        with self._store.change() as connection:
+            connection.execute("UPDATE operations SET attempts = attempts + 1 WHERE id = ?", (operation_id,))
+
     def plan(self, operation: Operation, plan: str) -> PlanRecord:
         """What is known of a plan from earlier.
 
@@ -276,6 +286,7 @@ class Journal:
             path=CodePath(row["path"]),
             request=request,
             has_steps=bool(row["has_steps"]),
+            attempts=row["attempts"],
             ended=None if row["ended"] is None else row["error"] or "",
         )
 

@@ -1,6 +1,8 @@
 """What an agent does about those before it: their operations, and a record that was lost."""
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from oslo_log import log
 
@@ -17,6 +19,10 @@ LOG = log.getLogger(__name__)
 
 BRINGS_UP = ("prepare", "rebuild")
 """The calls that an instance comes out of ready or failed."""
+
+
+MOST_ATTEMPTS = 5
+"""How many agents in a row may die of one operation before it is given up."""
 
 
 class EndedEarlier(GuestAgentError):
@@ -70,6 +76,8 @@ class Recovery:
             LOG.warning("Going on with '%s' (request %s), which an earlier agent began", one.name, one.request_id)
         else:
             LOG.error("Giving up '%s' (request %s), which an earlier agent began", one.name, one.request_id)
+        with contextlib.suppress(SystemFailure):
+            self._journal.count_attempt(one.id)
         self._operations.resume(operation)
 
     def _revived(self, one: Unfinished) -> Operation:
@@ -102,24 +110,26 @@ class Recovery:
         return Operation(one.name, one.request_id, fail, one.request, tell, one.id, one.path, given_up=problem)
 
 
-def adopt(store: Store, record: InstanceRecord, was_prepared: Callable[[], bool]) -> None:
+def adopt(store: Store, record: InstanceRecord, recognise: Callable[[], dict[str, Any] | None]) -> None:
     """Rebuild the record from what the machine shows, where the agent has lost it.
 
-    :param was_prepared: asks the plugin; see :meth:`guestagent.manager.BaseDatastoreManager.was_prepared`.
+    Nothing shows whether somebody had stopped the server, so it is taken for one that should run.
+
+    :param recognise: asks the plugin; see :meth:`guestagent.manager.BaseDatastoreManager.recognise`.
     """
     if not store.is_new:
         return
     try:
-        found = was_prepared()
-    except GuestAgentError as problem:
+        found = recognise()
+    except (GuestAgentError, OSError) as problem:
         LOG.error("Whether this machine holds an instance cannot be seen: %s", problem)
-        found = False
-    if found:
+        found = None
+    if found is not None:
         LOG.critical("This machine holds an instance that the agent has no record of; it is taken for a prepared one")
-        record.change(phase=Phase.READY, wanted=Wanted.RUNNING, code_path=CodePath.LEGACY)
+        record.change(phase=Phase.READY, wanted=Wanted.RUNNING, code_path=CodePath.LEGACY, **found)
     elif store.set_aside is not None:
         LOG.critical("Nothing on this machine shows a prepared instance; the agent waits for prepare or rebuild")
 
 
 def _is_continued(one: Unfinished) -> bool:
-    return one.path is CodePath.CONVERGENCE and one.request.arguments is not None
+    return one.path is CodePath.CONVERGENCE and one.request.arguments is not None and one.attempts < MOST_ATTEMPTS

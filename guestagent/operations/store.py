@@ -36,6 +36,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             awaited INTEGER NOT NULL,
             path TEXT NOT NULL,
             state TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
             sealed BLOB,
             accepted REAL NOT NULL,
             started REAL,

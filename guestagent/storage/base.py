@@ -17,7 +17,7 @@ class BaseStorage(abc.ABC):
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self.conf = conf
 
-    def tidy(self) -> None:
+    def tidy(self) -> None:  # noqa: B027  most have nothing to do
         """Remove what an agent that died has left half-written; asked once, when an agent has started."""
 
     @abc.abstractmethod

@@ -52,12 +52,6 @@ class MariaDBInstallation(MariaDBUpgrades):
         if self.layout.unfinished_data_dir.exists():
             shutil.rmtree(self.layout.unfinished_data_dir)
 
-    def was_prepared(self) -> bool:
-        if not self.administrator.credentials.exists():
-            return False
-        self.attach_volume(format_empty=False)
-        return self.layout.data_dir.is_dir()
-
     def find_data(self) -> None:
         """See that the volume holds data.
 

@@ -1,6 +1,7 @@
 """The MariaDB manager: what the image's entry point names."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from guestagent.capabilities.modules import AppliedModules
 from guestagent.capabilities.server import Preparation
@@ -44,3 +45,12 @@ class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBInstallation, 
         self.forget_claim()
         self.take_back_credentials()
         self.discard_trial()
+
+    def recognise(self) -> dict[str, Any] | None:
+        # The credentials are on the root disk: on a machine that was rebuilt there are none, and rebuild will come.
+        if not self.administrator.credentials.exists():
+            return None
+        self.attach_volume(format_empty=False)
+        if not self.layout.data_dir.is_dir():
+            return None
+        return {"read_only": self.is_configured_read_only(), "tls_mode": self.configured_tls_mode()}

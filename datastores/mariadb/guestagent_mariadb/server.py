@@ -5,6 +5,7 @@ from typing import Any
 
 from oslo_log import log
 
+from guestagent.capabilities.configuration import AGENT
 from guestagent.capabilities.server import ManagedServer
 from guestagent.capabilities.volume import DataVolume
 from guestagent.contract.context import RequestContext
@@ -13,6 +14,7 @@ from guestagent.guest import Guest
 from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 from guestagent.system.processes import ProcessState, Service
+from guestagent_mariadb import option_file
 from guestagent_mariadb.connection import Connections
 from guestagent_mariadb.error_log import ErrorLog
 from guestagent_mariadb.settings import MariaDBSettings
@@ -97,6 +99,10 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
 
         step = Step("change it", change, keep=lambda: self.guest.record.current.read_only, undo=change_back)
         self.guest.carry_out(Plan("change whether users may write", [step]))
+
+    def is_configured_read_only(self) -> bool:
+        """Whether the agent's layer says that ordinary users may not write."""
+        return option_file.values(self.configuration.read(AGENT), {"read_only"}).get("read_only") == "ON"
 
     def _tell_read_only(self, read_only: bool) -> None:
         self.connections.execute("Changing whether users may write", "SET GLOBAL read_only = %s", (int(read_only),))

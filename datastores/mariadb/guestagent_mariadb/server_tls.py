@@ -5,7 +5,7 @@ import ssl
 
 from oslo_log import log
 
-from guestagent.capabilities.tls import BASIC, MODES, MTLS, ServerTls, TlsFiles
+from guestagent.capabilities.tls import BASIC, ENFORCED, MODES, MTLS, ServerTls, TlsFiles
 from guestagent.contract.errors import InvalidValue
 from guestagent.system import files
 from guestagent_mariadb.grants import Account
@@ -68,6 +68,14 @@ class MariaDBTls(MariaDBUsers, MariaDBServer, ServerTls):
         self._try_files()
         self.write_agent_layer(**self._switches(mode))
         self.guest.record.change(tls_mode=mode)
+
+    def configured_tls_mode(self) -> str | None:
+        """The mode that the files show; none: TLS is not managed."""
+        if "ssl_cert" not in self.switches():
+            return None
+        if self.layout.logins_before_mtls.exists():
+            return MTLS
+        return ENFORCED if self.switches().get("require_secure_transport") == "ON" else BASIC
 
     def login_requirement(self) -> str:
         return CLAUSES[WITH_CERTIFICATE if self.guest.record.current.tls_mode == MTLS else ANYHOW]

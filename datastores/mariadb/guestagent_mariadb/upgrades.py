@@ -49,7 +49,7 @@ class MariaDBUpgrades(MariaDBServer):
             self.guest.carry_out(Plan("upgrade", [self.stop_step(), self.start_step(), self.adapt_step()]))
             self.guest.record.change(datastore_version=wanted or self.guest.record.current.datastore_version)
         finally:
-            self.guest.report(self.service_status())
+            self.report_status()
 
     def post_upgrade(self, context: RequestContext, upgrade_info: dict[str, Any]) -> None:
         self.check_data_version()

@@ -71,9 +71,9 @@ def test_a_mounted_volume_grows_in_place(loop_device: Make, tmp_path: Path, file
         loop.resize(SMALLEST[filesystem] + 64)
         if filesystem == "ext4" and not may_grow_ext4_online():
             with pytest.raises(SystemFailure, match="Permission denied"):
-                device.grow(tmp_path / "data", online)
+                device.grow(tmp_path / "scratch", online)
         else:
-            device.grow(tmp_path / "data", online)
+            device.grow(tmp_path / "scratch", online)
             assert total(tmp_path / "data") >= before + 50
         assert mounted(loop, tmp_path / "data")
 
@@ -87,11 +87,11 @@ def test_everything_may_be_repeated(loop_device: Make, tmp_path: Path) -> None:
     device.format_if_empty()
     device.mount(tmp_path / "data")
     assert mounted(loop, tmp_path / "data")
-    device.grow(tmp_path / "data", online=True)
-    device.grow(tmp_path / "data", online=True)
+    device.grow(tmp_path / "scratch", online=True)
+    device.grow(tmp_path / "scratch", online=True)
     device.unmount(tmp_path / "data")
     device.unmount(tmp_path / "data")
-    device.grow(tmp_path / "data", online=False)
+    device.grow(tmp_path / "scratch", online=False)
     device.format_if_empty()
     device.mount(tmp_path / "data")
     assert (tmp_path / "data" / "table").read_text() == "rows"
@@ -195,7 +195,7 @@ def test_a_device_may_be_named_by_a_link(loop_device: Make, tmp_path: Path) -> N
     device = BlockDevice(str(tmp_path / "by-id"), wait=0)
     device.format_if_empty()
     device.mount(tmp_path / "data")
-    device.grow(tmp_path / "data", online=True)
+    device.grow(tmp_path / "scratch", online=True)
     device.unmount(tmp_path / "data")
     assert not mounted(loop, tmp_path / "data")
 
@@ -222,7 +222,7 @@ def test_online_growth_needs_a_mount(loop_device: Make, tmp_path: Path) -> None:
     device = device_of(loop_device())
     device.format_if_empty()
     with pytest.raises(InvalidValue, match="not mounted"):
-        device.grow(tmp_path / "data", online=True)
+        device.grow(tmp_path / "scratch", online=True)
 
 
 def test_a_damaged_file_system_is_reported_and_not_grown(loop_device: Make, tmp_path: Path) -> None:
@@ -236,12 +236,12 @@ def test_a_damaged_file_system_is_reported_and_not_grown(loop_device: Make, tmp_
     subprocess.run(["debugfs", "-w", "-R", "clri <2>", loop.path], check=True, capture_output=True, timeout=60)
     loop.resize(128)
     with pytest.raises(SystemFailure, match="e2fsck failed"):
-        device.grow(tmp_path / "data", online=False)
+        device.grow(tmp_path / "scratch", online=False)
 
 
 def test_a_device_without_a_file_system_cannot_grow(loop_device: Make, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="no file system"):
-        device_of(loop_device()).grow(tmp_path / "data", online=False)
+        device_of(loop_device()).grow(tmp_path / "scratch", online=False)
 
 
 def test_a_device_that_appears_late_is_waited_for(loop_device: Make, tmp_path: Path) -> None:
@@ -267,6 +267,6 @@ def test_a_volume_whose_node_is_gone_can_be_unmounted(loop_device: Make, tmp_pat
     device.mount(tmp_path / "data")
     node.unlink()
     with pytest.raises(NotFound):
-        device.grow(tmp_path / "data", online=True)
+        device.grow(tmp_path / "scratch", online=True)
     device.unmount(tmp_path / "data")
     assert not mounted(loop, tmp_path / "data")

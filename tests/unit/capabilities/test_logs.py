@@ -524,4 +524,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(
     make(general)
     with pytest.raises(SystemFailure, match="no regular file"):
         manager.guest_log_action(USER, "general", publish=1)
+    # Publishing had switched it on, and what failed leaves no trace.
+    assert [details.status for details in manager.guest_log_list(USER)] == ["Disabled", "Disabled"]
+    manager.guest_log_action(USER, "general", enable=1)
     assert [details.status for details in manager.guest_log_list(USER)] == ["Unavailable", "Disabled"]
