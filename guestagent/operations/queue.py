@@ -158,24 +158,25 @@ class OperationQueue:
         operation.begin()
         self._current = operation
         operation.started.set()
+        failure: BaseException | None = None
         try:
-            self._journal.begin(operation)
-            with operation.interruption.applied():
-                result = operation.work()
-            if operation.given_up is not None:
-                raise operation.given_up
-        except GuestAgentError as error:
-            self._end(operation, error)
-            raise
-        except BaseException as error:
-            kind = type(error).__name__
-            self._end(operation, InternalError(operation=operation.name, kind=kind, request_id=operation.request_id))
-            raise
-        else:
-            self._end(operation, None)
-            return result
-        finally:
-            self._current = None
+            result = self._work(operation)
+        except BaseException as error:  # noqa: BLE001  raised again below
+            failure = error
+        # Outside of the handler, or the log would have the error twice.
+        self._end(operation, _as_told(operation, failure))
+        self._current = None
+        if failure is not None:
+            raise failure
+        return result
+
+    def _work(self, operation: Operation) -> Any:
+        self._journal.begin(operation)
+        with operation.interruption.applied():
+            result = operation.work()
+        if operation.given_up is not None:
+            raise operation.given_up
+        return result
 
     def _end(self, operation: Operation, error: GuestAgentError | None) -> None:
         operation.cancellable = False
@@ -202,3 +203,10 @@ class OperationQueue:
             details.percent = operation.percent
             details.cancellable = operation.cancellable
         return details
+
+
+def _as_told(operation: Operation, failure: BaseException | None) -> GuestAgentError | None:
+    """A failure in words that may leave the guest."""
+    if failure is None or isinstance(failure, GuestAgentError):
+        return failure
+    return InternalError(operation=operation.name, kind=type(failure).__name__, request_id=operation.request_id)

@@ -70,12 +70,11 @@ class Recovery:
         try:
             operation = self._revived(one)
         except GuestAgentError as problem:
-            LOG.error("'%s' (request %s) of an earlier agent cannot be taken up: %s", one.name, one.request_id, problem)
             operation = self._hollow(one, problem)
         if operation.given_up is None:
             LOG.warning("Going on with '%s' (request %s), which an earlier agent began", one.name, one.request_id)
         else:
-            LOG.error("Giving up '%s' (request %s), which an earlier agent began", one.name, one.request_id)
+            LOG.error("Giving up '%s' (request %s): %s", one.name, one.request_id, operation.given_up)
         with contextlib.suppress(SystemFailure):
             self._journal.count_attempt(one.id)
         self._operations.resume(operation)

@@ -43,6 +43,10 @@ class Sleeper:
         """The databases that were created, in order, each as often as it was created."""
         return self._lines("databases")
 
+    def undone(self) -> list[str]:
+        """The steps that were undone, in order."""
+        return self._lines("undone")
+
     def set_status(self, status: str) -> None:
         """What the next heartbeats say."""
         unfinished = self._file("status.unfinished")

@@ -112,13 +112,14 @@ class Pending:
 class Wire:
     """Sends messages to guests and takes their replies. For one thread; it survives no broker.
 
+    :param broker: what it is connected to.
     :param exchange: the control exchange; with one of its own a test meets nobody else's messages.
     """
 
     def __init__(self, broker: Rabbit, exchange: str) -> None:
         self.exchange = exchange
         self.replies: dict[str, dict[str, Any]] = {}
-        self._broker = broker
+        self.broker = broker
         self._reply_queue = f"reply_{uuid.uuid4().hex}"
         self._open()
 
@@ -180,6 +181,10 @@ class Wire:
     ) -> None:
         """Send a message that nobody answers; it waits in the guest's queue, if there is one."""
         message = self.message(method, args, version=version, namespace=namespace, context=context, key=key)
+        self.send_message(guest_id, message)
+
+    def send_message(self, guest_id: str, message: Mapping[str, Any]) -> None:
+        """Send a message of :meth:`message` as a cast, for example once more."""
         self.send_raw(messages.pack(message), guest_id)
 
     def message(
@@ -248,7 +253,7 @@ class Wire:
         self.close()
 
     def _open(self) -> None:
-        self._connection = messages.connect(self._broker.port, self._broker.user, self._broker.password)
+        self._connection = messages.connect(self.broker.port, self.broker.user, self.broker.password)
         self._channel = self._connection.channel()
         messages.declare_exchange(self._channel, self.exchange)
         self._channel.queue_declare(self._reply_queue, arguments=messages.EXPIRES, **messages.TRANSIENT)
