@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
@@ -18,9 +18,15 @@ from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupported
 from guestagent.contract.modules import Module, ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus, Wanted
-from guestagent.operations.plan import Step
+from guestagent.guest import Guest
+from guestagent.operations.journal import Journal
+from guestagent.operations.plan import Plan
+from guestagent.operations.queue import OperationQueue
+from guestagent.operations.store import Store
+from guestagent.operations.vault import Vault
 from guestagent.system import command
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
+from tests.support.code_path import PATIENCE
 
 
 def variable(manager: MariaDBManager, name: str) -> object:
@@ -235,13 +241,21 @@ class _PowerCutError(Exception):
     """Stands for the end of the agent."""
 
 
-def _failing_after(manager: MariaDBManager, steps: int) -> MariaDBManager:
-    def carry_out(plan: str, all_steps: Sequence[Step]) -> None:
-        for step in all_steps[:steps]:
+class _CutShort(OperationQueue):
+    """Comes to the end of so many steps of a plan, and no further."""
+
+    def __init__(self, guest: Guest, steps: int) -> None:
+        super().__init__(lambda: PATIENCE, Journal(Store(guest.state_dir), Vault(guest.state_dir), lambda: 1))
+        self._steps = steps
+
+    def carry_out(self, plan: Plan) -> None:
+        for step in plan.steps[: self._steps]:
             step.do()
         raise _PowerCutError
 
-    manager.guest = dataclasses.replace(manager.guest, carry_out=carry_out)
+
+def _failing_after(manager: MariaDBManager, steps: int) -> MariaDBManager:
+    manager.guest = dataclasses.replace(manager.guest, operations=_CutShort(manager.guest, steps))
     return manager
 
 

@@ -1,7 +1,7 @@
 """A guest for small managers: real options, record, storage and process control; reports are written down."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +39,26 @@ def reported() -> list[ServiceStatus]:
 
 
 @pytest.fixture
-def make_guest(conf: cfg.ConfigOpts, reported: list[ServiceStatus]) -> MakeGuest:
+def make_guest(conf: cfg.ConfigOpts, reported: list[ServiceStatus]) -> Iterator[MakeGuest]:
     """The same guest, as an agent that has just started finds it; arguments replace its parts."""
+    stores: list[Store] = []
+    state_dir = Path(conf.agent.state_dir)
 
     def make(**parts: Any) -> Guest:
-        state_dir = Path(conf.agent.state_dir)
         state_dir.mkdir(mode=0o700, exist_ok=True)
+        stores.append(Store(state_dir))
         guest = Guest(
             id=GUEST_ID,
             datastore="testdb",
             conf=conf,
             state_dir=state_dir,
-            record=InstanceRecord(Store(state_dir)),
+            record=InstanceRecord(stores[-1]),
             processes=PlainControl(Path(conf.agent.run_dir)),
             storage={"local": LocalStorage(conf)},
             report=reported.append,
         )
         return dataclasses.replace(guest, **parts)
 
-    return make
+    yield make
+    for store in stores:
+        store.close()

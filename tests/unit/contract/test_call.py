@@ -201,4 +201,14 @@ def test_supported_is_what_is_overridden() -> None:
 
 def test_the_base_manager_supports_what_the_runtime_answers_by_itself() -> None:
     supported = {declaration.name for declaration in CALLS if declaration.supported_by(BaseDatastoreManager)}
-    assert supported == {"rpc_ping", "describe", "get_status", "get_hwinfo", "get_diagnostics"}
+    assert supported == {
+        "rpc_ping",
+        "describe",
+        "get_status",
+        "get_hwinfo",
+        "get_diagnostics",
+        "operation_list",
+        "operation_show",
+        "operation_cancel",
+        "convert_engine",
+    }

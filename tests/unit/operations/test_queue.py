@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from guestagent.contract.errors import Busy, Leaving, NotFound
-from guestagent.operations.queue import Operation, OperationQueue
+from guestagent.operations.operation import Operation
+from guestagent.operations.queue import OperationQueue
 
 PATIENCE = 10
 

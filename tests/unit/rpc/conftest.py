@@ -14,8 +14,10 @@ from oslo_config import cfg
 from guestagent import conf as options
 from guestagent.guest import Guest
 from guestagent.operations.instance import InstanceRecord
-from guestagent.operations.store import Store
+from guestagent.operations.journal import Journal
 from guestagent.operations.queue import OperationQueue
+from guestagent.operations.store import Store
+from guestagent.operations.vault import Vault
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.envelope import PlainEnvelope
 from guestagent.system.plain import PlainControl
@@ -129,23 +131,48 @@ def conductor(transport: oslo_messaging.Transport) -> Conductor:
 
 
 @pytest.fixture
-def operations() -> Iterator[OperationQueue]:
-    made = OperationQueue(lambda: 0.2)
+def state_dir(tmp_path: Path) -> Path:
+    made = tmp_path / "state"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def store(state_dir: Path) -> Iterator[Store]:
+    made = Store(state_dir)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def journal(store: Store, state_dir: Path) -> Journal:
+    return Journal(store, Vault(state_dir), keep=lambda: 100)
+
+
+@pytest.fixture
+def operations(journal: Journal) -> Iterator[OperationQueue]:
+    made = OperationQueue(lambda: 0.2, journal)
     yield made
     made.drain()
 
 
 @pytest.fixture
-def guest(conf: cfg.ConfigOpts, tmp_path: Path, conductor: Conductor) -> Guest:
+def guest(
+    conf: cfg.ConfigOpts,
+    tmp_path: Path,
+    state_dir: Path,
+    store: Store,
+    operations: OperationQueue,
+    conductor: Conductor,
+) -> Guest:
     """What a manager is made with."""
-    state_dir = tmp_path / "state"
-    state_dir.mkdir()
     return Guest(
         id=GUEST_ID,
         datastore="sleeper",
         conf=conf,
         state_dir=state_dir,
-        record=InstanceRecord(Store(state_dir)),
+        record=InstanceRecord(store),
         processes=PlainControl(tmp_path / "run"),
+        operations=operations,
         report=conductor.heartbeat,
     )

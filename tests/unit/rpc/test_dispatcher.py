@@ -7,6 +7,8 @@ import datetime
 import json
 import logging
 import threading
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from guestagent.contract.states import Phase
 from guestagent.contract.users import PasswordChange, User
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.journal import Journal
 from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher, is_prompt
@@ -42,6 +45,7 @@ class Incoming:
     ctxt: dict[str, Any]
     reply_q: str | None
     msg_id: str = "made up for casts"
+    unique_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Notebook(BaseDatastoreManager):
@@ -141,8 +145,21 @@ def manager(guest: Guest) -> Notebook:
 
 
 @pytest.fixture
-def wire(manager: Notebook, operations: OperationQueue, conductor: Conductor) -> Wire:
-    return Wire(Dispatcher(manager, for_instance(None, GUEST_ID), operations, conductor))
+def envelope() -> Envelope:
+    return for_instance(None, GUEST_ID)
+
+
+@pytest.fixture
+def make_dispatcher(
+    envelope: Envelope, operations: OperationQueue, journal: Journal, conductor: Conductor
+) -> Callable[[BaseDatastoreManager], Dispatcher]:
+    """One that answers for a manager."""
+    return lambda manager: Dispatcher(manager, envelope, operations, journal, conductor)
+
+
+@pytest.fixture
+def wire(manager: Notebook, make_dispatcher: Callable[[BaseDatastoreManager], Dispatcher]) -> Wire:
+    return Wire(make_dispatcher(manager))
 
 
 def wait_until_idle(operations: OperationQueue) -> None:
@@ -340,10 +357,11 @@ class TestSupport:
         assert "\n" not in text
 
     def test_every_call_of_the_contract_is_refused_by_a_manager_that_overrides_nothing(
-        self, guest: Guest, operations: OperationQueue, conductor: Conductor
+        self, guest: Guest, make_dispatcher: Callable[[BaseDatastoreManager], Dispatcher]
     ) -> None:
-        wire = Wire(Dispatcher(BaseDatastoreManager(guest), for_instance(None, GUEST_ID), operations, conductor))
-        runtimes_own = {"rpc_ping", "describe", "get_status", "get_hwinfo", "get_diagnostics"}
+        wire = Wire(make_dispatcher(BaseDatastoreManager(guest)))
+        runtimes_own = {"rpc_ping", "describe", "get_status", "get_hwinfo", "get_diagnostics", "convert_engine"}
+        runtimes_own |= {"operation_list", "operation_show", "operation_cancel"}
         for call in contract.CALLS:
             if call.name not in runtimes_own:
                 with pytest.raises(errors.NotSupported, match=f"'{call.name}'"):
@@ -538,10 +556,6 @@ class TestEncrypted:
     @pytest.fixture
     def envelope(self) -> Envelope:
         return for_instance(KEY, GUEST_ID)
-
-    @pytest.fixture
-    def wire(self, manager: Notebook, operations: OperationQueue, conductor: Conductor, envelope: Envelope) -> Wire:
-        return Wire(Dispatcher(manager, envelope, operations, conductor))
 
     def test_requests_are_opened_and_results_sealed(self, wire: Wire, envelope: Envelope) -> None:
         context, arguments = envelope.seal_request(CONTEXT, {"limit": 3})

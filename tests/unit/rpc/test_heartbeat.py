@@ -10,7 +10,8 @@ from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
 from guestagent.manager import BaseDatastoreManager
-from guestagent.operations.queue import Operation, OperationQueue
+from guestagent.operations.operation import Operation
+from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 from tests.unit.rpc.conftest import PATIENCE, ControlPlane
 

@@ -14,6 +14,7 @@ from guestagent.contract.databases import Database
 from guestagent.contract.errors import NotSupported
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.journal import Journal
 from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher
@@ -60,10 +61,15 @@ def manager(guest: Guest) -> Iterator[Slow]:
 
 @pytest.fixture
 def server(
-    transport: oslo_messaging.Transport, manager: Slow, operations: OperationQueue, conductor: Conductor
+    transport: oslo_messaging.Transport,
+    manager: Slow,
+    operations: OperationQueue,
+    journal: Journal,
+    conductor: Conductor,
 ) -> Iterator[Server]:
     envelope = for_instance(None, GUEST_ID)
-    made = Server(transport, GUEST_ID, Dispatcher(manager, envelope, operations, conductor), envelope, WORKERS)
+    dispatcher = Dispatcher(manager, envelope, operations, journal, conductor)
+    made = Server(transport, GUEST_ID, dispatcher, envelope, WORKERS)
     made.listen()
     yield made
     manager.may_answer.set()
