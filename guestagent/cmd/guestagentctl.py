@@ -10,7 +10,15 @@ from guestagent.plugins import cache
 from guestagent.system import threads
 
 DONE, FAILED, WRONG, SILENT = range(4)
-EXIT_CODES = {"remote.unreachable": SILENT, "ctl.no-broker": SILENT, "ctl.no-agent": WRONG}
+EXIT_CODES = {
+    "remote.unreachable": SILENT,
+    "local.away": SILENT,
+    "ctl.no-broker": SILENT,
+    "ctl.no-way": SILENT,
+    "ctl.no-agent": WRONG,
+    "ctl.not-confirmed": WRONG,
+    "ctl.wrong-use": WRONG,
+}
 """For errors by their id; every other error is FAILED."""
 
 EPILOG = """\
@@ -23,6 +31,7 @@ exit status:
   1  the agent refused or failed; its own sentence is on standard error
   2  the command line or a file is wrong
   3  no answer: the agent or the broker is silent
+  130  interrupted with Ctrl-C
 
 'guestagentctl COMMAND --help' shows examples of a command.
 """
@@ -59,6 +68,9 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(str(error), WRONG)
     except GuestAgentError as error:
         return _complain(str(error), EXIT_CODES.get(error.id, FAILED))
+    if answer.value is None and not answer.text:
+        # A command that showed what it found as it came has nothing to add.
+        return DONE
     sys.stdout.write(f"{json.dumps(answer.value, indent=2) if options.json else answer.text}\n")
     sys.stdout.flush()
     return DONE
@@ -70,7 +82,7 @@ def _complain(sentence: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from guestagent.cmd.ctl import call, describe, plugins, sample, status
+    from guestagent.cmd.ctl import call, convert, describe, operations, plugins, sample, status
 
     parser = argparse.ArgumentParser(
         prog="guestagentctl",
@@ -80,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(parser, sources=[], as_json=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (status.COMMAND, describe.COMMAND, plugins.COMMAND, call.COMMAND, sample.COMMAND):
+    for command in (each.COMMAND for each in (status, operations, describe, plugins, call, convert, sample)):
         typed = commands.add_parser(
             command.name,
             help=command.summary,

@@ -13,7 +13,12 @@ OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
         "run_dir",
         default="/run/guestagent",
-        help="What must not survive a reboot: process records of the 'plain' process control.",
+        help="What must not survive a reboot: the agent's socket, process records of the 'plain' process control.",
+    ),
+    cfg.StrOpt(
+        "local_group",
+        help="The group whose members may use the agent's socket, with all that it can do; without one they are root "
+        "and the agent's own account.",
     ),
     cfg.StrOpt(
         "storage_dir",
