@@ -8,6 +8,7 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_service import service, systemd
 
+from guestagent.contract.errors import GuestAgentError
 from guestagent.contract.operations import CodePath
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
@@ -22,6 +23,8 @@ from guestagent.plugins.loader import Loaded
 from guestagent.rpc import envelope, transport
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher
+from guestagent.rpc.local import LocalServer
+from guestagent.rpc.local_client import socket_path
 from guestagent.rpc.server import Server
 from guestagent.system import files
 from guestagent.system.plain import PlainControl
@@ -77,6 +80,7 @@ class AgentService(service.Service):  # type: ignore[misc]
         adopt(self._store, record, manager.recognise)
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)
         dispatcher = Dispatcher(manager, wrapped, self._operations, journal, self._conductor)
+        self._local = LocalServer(socket_path(conf), dispatcher.answer_local, conf.agent.local_group)
         self._server = Server(self._transport, conf.guest_id, dispatcher, wrapped, conf.agent.rpc_workers)
         self._listening = threading.Event()
         self._recovery = Recovery(record, journal, self._operations, dispatcher.revive, dispatcher.tell)
@@ -84,6 +88,7 @@ class AgentService(service.Service):  # type: ignore[misc]
     def start(self) -> None:
         """Take up what was left, begin to beat, and listen as soon as the broker is there."""
         self._recovery.take_up()
+        self._open_local_socket()
         self._heartbeat.ensure_running()
         self._heart = self.tg.add_dynamic_timer(self._beat)
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
@@ -95,6 +100,7 @@ class AgentService(service.Service):  # type: ignore[misc]
             self._server.drain(self._conf.agent.flush_timeout)
         self._operations.drain()
         super().stop()
+        self._local.stop()
         if not self._conductor.flush(self._conf.agent.flush_timeout):
             LOG.warning("The broker did not take the last reports within %d s", self._conf.agent.flush_timeout)
             return
@@ -108,6 +114,12 @@ class AgentService(service.Service):  # type: ignore[misc]
         self._heart.stop()
         self.tg.timer_done(self._heart)
         self._heart = self.tg.add_dynamic_timer(self._beat)
+
+    def _open_local_socket(self) -> None:
+        try:
+            self._local.start()
+        except GuestAgentError as error:
+            LOG.error("Nobody on this machine can ask the agent without the broker: %s", error)
 
     def _beat(self) -> float:
         self._heartbeat.beat()

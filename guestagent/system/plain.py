@@ -56,7 +56,9 @@ class PlainControl(ProcessControl):
                         subject=f"Starting {service.name}", problem="it was asked to stop and has not ended yet"
                     )
                 return
-            files.ensure_directory(self._run_dir)
+            if not self._run_dir.is_dir():
+                # One that is there is the service manager's, or open to who may use the agent's socket.
+                files.ensure_directory(self._run_dir)
             self._write(service, _Record())
             try:
                 child = _spawn(service)
