@@ -9,6 +9,7 @@ PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guesta
 
 DEMO_PACKAGES := mariadb-server
 TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mount rabbitmq-server systemd systemd-container util-linux xfsprogs
+BENCH_PACKAGES := strace
 
 PYTEST := $(BIN)/python -m pytest --timeout=300
 
@@ -50,12 +51,16 @@ lint: venv ## Check style and types.
 	@$(BIN)/mypy --strict $(PACKAGES) benchmarks examples tests/support
 
 .PHONY: bench
-bench: deps venv ## Measure start, memory, latency and size beside a bare server and Trove's agent.
+bench: deps bench-packages venv ## Measure start, memory, latency and size beside a bare server and Trove's agent.
 	@$(BIN)/python -m benchmarks
 
 .PHONY: deps
 deps: ## Install the Debian packages of the tests, without their services.
 	@.ci/install $(TEST_PACKAGES)
+
+.PHONY: bench-packages
+bench-packages:
+	@.ci/install $(BENCH_PACKAGES) || echo "The benchmarks go on without $(BENCH_PACKAGES)"
 
 .PHONY: demo-packages
 demo-packages:

@@ -3,22 +3,21 @@
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import database, measures
+from benchmarks.arguments import add_output, positive
 from benchmarks.budgets import BUDGETS
 from benchmarks.peers import EXCHANGE, Peer, assemble
 from benchmarks.report import Figures, Report
 from benchmarks.weight import weigh
 from tests.support.rabbit import Rabbit
 from tests.support.wire import Wire
-
-RESULTS = Path(__file__).with_name("results")
 
 
 def main() -> None:
@@ -37,24 +36,18 @@ def main() -> None:
     how = {"rounds": settings.rounds, "calls": settings.calls, "idle_seconds": settings.idle_seconds}
     report = Report(how, [peer.name for peer in peers], figures)
     settings.output.write_text(json.dumps(report.document(BUDGETS), indent=1) + "\n")
-    print(report.table(BUDGETS))
+    print(report.table(BUDGETS), flush=True)
+    # In a process of its own: what is in the memory of this one would slow its calls, and not those of an agent.
+    subprocess.run([sys.executable, "-m", "benchmarks.journal", "--output", str(settings.output)], check=True)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    newest = RESULTS / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%S}.json"
-    parser.add_argument("--rounds", type=_positive, default=5, help="turns of everyone (5)")
-    parser.add_argument("--calls", type=_positive, default=5000, help="calls in every turn (5000)")
-    parser.add_argument("--idle-seconds", type=_positive, default=60, help="how long idle peers are watched (60)")
-    parser.add_argument("--output", type=Path, default=newest, help="the JSON file (results/<now>.json)")
+    parser.add_argument("--rounds", type=positive, default=5, help="turns of everyone (5)")
+    parser.add_argument("--calls", type=positive, default=5000, help="calls in every turn (5000)")
+    parser.add_argument("--idle-seconds", type=positive, default=60, help="how long idle peers are watched (60)")
+    add_output(parser)
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 @contextlib.contextmanager

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.peers import AGENT, FLOOR, SECURED_AGENT, TROVE
 
+JOURNAL, NO_JOURNAL = "journal", "no-journal"
+"""The two guests whose calls outside of operations are compared."""
+
 Rounds = Mapping[str, Sequence[float]]
 """One figure's values, a peer's name to its value in every round."""
 
@@ -68,3 +71,8 @@ BUDGETS = (
     Budget("idle_cpu_ms_per_s", AGENT, 1.0),
     Budget("idle_cpu_ms_per_s", SECURED_AGENT, 1.0),
 )
+JOURNAL_BUDGETS = (
+    Budget("ping_us", JOURNAL, 1.02, NO_JOURNAL),
+    Budget("read_us", JOURNAL, 1.02, NO_JOURNAL),
+)
+"""Those who change nothing pay nothing; what operations and steps pay is reported, and the disk decides it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.budgets import Budget, Rounds, Verdict
+from benchmarks.table import aligned, number
 
 LABELS = {
     "start_ms": "start to first answer, ms",
@@ -63,15 +64,8 @@ class Report:
         """Medians of all figures, then every budget and whether it is kept."""
         rows = [["", *self.peers]]
         for figure, label in LABELS.items():
-            rows.append(
-                [label, *(_number(statistics.median(self.figures.rounds(figure)[peer])) for peer in self.peers)]
-            )
-        verdicts = [["budget", "reached", "limit", ""]]
-        for verdict in self._judge(budgets):
-            kept = "pass" if verdict.kept else "MISSED"
-            limit = _number(verdict.budget.limit)
-            verdicts.append([_describe(verdict.budget), _number(verdict.reached), limit, kept])
-        return f"{_aligned(rows)}\n\n{_aligned(verdicts)}"
+            rows.append([label, *(number(statistics.median(self.figures.rounds(figure)[peer])) for peer in self.peers)])
+        return f"{aligned(rows)}\n\n{judged(self._judge(budgets), LABELS)}"
 
     def document(self, budgets: Sequence[Budget]) -> dict[str, Any]:
         """The same for programs, with the values of every round."""
@@ -89,14 +83,31 @@ class Report:
                 }
                 for figure in LABELS
             },
-            "budgets": [
-                {**dataclasses.asdict(verdict.budget), "reached": round(verdict.reached, 3), "kept": verdict.kept}
-                for verdict in self._judge(budgets)
-            ],
+            "budgets": documents(self._judge(budgets)),
         }
 
     def _judge(self, budgets: Sequence[Budget]) -> list[Verdict]:
         return [budget.judge(self.figures.rounds(budget.figure)) for budget in budgets]
+
+
+def judged(verdicts: Sequence[Verdict], labels: Mapping[str, str]) -> str:
+    """A line for every budget, and whether it is kept.
+
+    :param labels: of the figures.
+    """
+    rows = [["budget", "reached", "limit", ""]]
+    for verdict in verdicts:
+        kept = "pass" if verdict.kept else "MISSED"
+        rows.append([_describe(verdict.budget, labels), number(verdict.reached), number(verdict.budget.limit), kept])
+    return aligned(rows)
+
+
+def documents(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [
+        {**dataclasses.asdict(verdict.budget), "reached": round(verdict.reached, 3), "kept": verdict.kept}
+        for verdict in verdicts
+    ]
 
 
 def machine() -> str:
@@ -113,23 +124,8 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines()
 
 
-def _describe(budget: Budget) -> str:
-    figure = LABELS[budget.figure]
+def _describe(budget: Budget, labels: Mapping[str, str]) -> str:
+    figure = labels[budget.figure]
     if budget.reference is None:
         return f"{budget.peer}: {figure}"
     return f"{budget.peer}: {figure}, divided by that of {budget.reference}"
-
-
-def _number(value: float) -> str:
-    if value >= 100 or value == int(value):
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    first, *others = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
-    widths = [max(lengths) for lengths in others]
-    return "\n".join(
-        "  ".join([row[0].ljust(max(first)), *(cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))])
-        for row in rows
-    )

@@ -1,0 +1,1 @@
+"""What the journal of operations costs, and what it costs those who do not use it."""
