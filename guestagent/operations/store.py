@@ -85,12 +85,9 @@ class Store:
         self.set_aside: Path | None = None
         self._lock = threading.RLock()
         try:
-            self._connection = self._open()
-        except sqlite3.OperationalError as error:
+            self._connection = self._open_or_begin()
+        except (sqlite3.Error, OSError) as error:
             raise self._failed("Opening", error) from error
-        except sqlite3.DatabaseError as error:
-            self._put_aside(error)
-            self._connection = self._open()
 
     @contextlib.contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
@@ -130,7 +127,19 @@ class Store:
         with self._lock:
             self._connection.close()
 
+    def _open_or_begin(self) -> sqlite3.Connection:
+        try:
+            return self._open()
+        except sqlite3.OperationalError:
+            raise  # the disk or a mistake of ours, which a new file would not mend
+        except sqlite3.DatabaseError as error:
+            self._put_aside(error)
+            return self._open()
+
     def _open(self) -> sqlite3.Connection:
+        if self.path.exists() and not (self.path.is_file() and self.path.stat().st_size):
+            # SQLite would begin anew without a word, and forget what it had written ahead.
+            raise sqlite3.DatabaseError("it is empty, or no file")
         # SQLite gives its other files the mode of this one.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
@@ -142,7 +151,8 @@ class Store:
                 "foreign_keys = ON",
                 # A hundred rows: what SQLite would keep in memory by default is more than all of them.
                 "cache_size = -128",
-                "wal_autocheckpoint = 64",
+                # Pages, a megabyte: each checkpoint is two more syncs.
+                "wal_autocheckpoint = 256",
             ):
                 connection.execute(f"PRAGMA {setting}")
             [(verdict,), *_] = connection.execute("PRAGMA quick_check(1)").fetchall()
@@ -151,6 +161,8 @@ class Store:
             self._migrate(connection)
         except BaseException:
             connection.close()
+            if not self.path.stat().st_size:
+                self.path.unlink()  # the next start would find it damaged
             raise
         return connection
 
@@ -177,5 +189,5 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{companion}").rename(f"{self.set_aside}{companion}")
 
-    def _failed(self, what: str, error: sqlite3.Error) -> SystemFailure:
-        return SystemFailure(subject=f"{what} {self.path}", problem=error)
+    def _failed(self, what: str, error: sqlite3.Error | OSError) -> SystemFailure:
+        return SystemFailure(subject=f"{what} {self.path}", problem=getattr(error, "strerror", None) or error)

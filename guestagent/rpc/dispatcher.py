@@ -30,6 +30,8 @@ from guestagent.rpc.envelope import Envelope
 
 LOG = log.getLogger(__name__)
 
+LOCAL_CONTEXT = {"is_admin": True}
+"""Who is let in at the local socket could do everything anyway."""
 STARTS_AND_STOPS = ("lifecycle", "upgrades", "volumes")
 """The capabilities whose calls say themselves whether the server runs; the others find it running."""
 
@@ -81,7 +83,9 @@ class Dispatcher:
         :raises GuestAgentError: it is refused, or has failed.
         """
         declared = _find(name, OWN, ".".join(map(str, VERSIONS[OWN])))
-        return self._call(declared, Request(OWN, arguments, {"is_admin": True}, awaited=True), arguments)
+        if declared.reads:
+            return self._read(declared, LOCAL_CONTEXT, arguments)
+        return self._change(declared, Request(OWN, arguments, LOCAL_CONTEXT, awaited=True), arguments)
 
     def revive(self, unfinished: Unfinished) -> Operation:
         """An operation that an earlier agent left, as this one can do it.
@@ -109,39 +113,39 @@ class Dispatcher:
             raise InvalidMessage(problem="its method or namespace is no name, or its arguments are no mapping")
         declared = _find(name, namespace, message.get("version") or "1.0")
         context, arguments = self._envelope.open_request(incoming.ctxt, sealed_arguments)
-        request = Request(
-            namespace,
-            arguments,
-            context,
-            # The broker's own deliveries of one message share it; only the driver for a bus in memory has none.
-            message_id=getattr(incoming, "unique_id", None),
-            subject=declared.subject_of(arguments),
-            awaited=is_awaited(incoming),
-        )
-        if request.awaited:
-            return self._envelope.seal_result(self._call(declared, request, arguments))
+        awaited = is_awaited(incoming)
+        if awaited and declared.reads:
+            return self._envelope.seal_result(self._read(declared, context, arguments))
+        # The broker's own deliveries of one message share its id; only the driver for a bus in memory has none.
+        message_id = getattr(incoming, "unique_id", None)
+        request = Request(namespace, arguments, context, message_id, declared.subject_of(arguments), awaited)
+        if awaited:
+            return self._envelope.seal_result(self._change(declared, request, arguments))
         self._cast(declared, request, arguments)
         return None
 
-    def _call(self, declared: Call, request: Request, plain: dict[str, Any]) -> Any:
-        arguments = declared.bind(plain)
-        context = RequestContext(request.context)
-        if declared.reads:
-            return self._perform(declared, context, arguments)
-        result = self._operations.run(self._operation(declared, request, arguments))
-        LOG.info("%s (request %s) done", declared.name, context.request_id)
+    def _read(self, declared: Call, context: dict[str, Any], arguments: dict[str, Any]) -> Any:
+        return self._perform(declared, RequestContext(context), declared.bind(arguments))
+
+    def _change(self, declared: Call, request: Request, arguments: dict[str, Any]) -> Any:
+        operation = self._operation(declared, request, declared.bind(arguments))
+        result = self._operations.run(operation)
+        LOG.info("%s (request %s) done", declared.name, operation.request_id)
         return result
 
-    def _cast(self, declared: Call, request: Request, plain: dict[str, Any]) -> None:
+    def _cast(self, declared: Call, request: Request, arguments: dict[str, Any]) -> None:
         try:
-            arguments = declared.bind(plain)
+            bound = declared.bind(arguments)
             if not declared.reads:
-                self._operations.enqueue(self._operation(declared, request, arguments))
+                self._operations.enqueue(self._operation(declared, request, bound))
         except Duplicate as duplicate:
-            LOG.warning("%s", duplicate)
+            known = str(duplicate)
         except GuestAgentError as error:
             self._tell(declared, RequestContext(request.context), error)
             raise
+        else:
+            return
+        LOG.warning("%s", known)
 
     def _operation(self, declared: Call, request: Request, arguments: dict[str, Any]) -> Operation:
         context = RequestContext(request.context)
