@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Vault:
     def __init__(self, directory: Path) -> None:
         self._path = directory / NAME
         self._key: bytes | None = None
+        self._lock = threading.Lock()
 
     def seal(self, value: Any) -> bytes:
         """The value, of types that JSON has, unreadable without the key.
@@ -53,8 +55,9 @@ class Vault:
         return msgspec.json.decode(aes.decrypt(cipher_key, rest[: aes.BLOCK], rest[aes.BLOCK :]))
 
     def _keys(self) -> tuple[bytes, bytes]:
-        if self._key is None:
-            self._key = self._read()
+        with self._lock:
+            if self._key is None:
+                self._key = self._read()
         return self._key[: aes.KEY_BYTES], self._key[aes.KEY_BYTES :]
 
     def _read(self) -> bytes:
