@@ -151,7 +151,8 @@ class Store:
                 "foreign_keys = ON",
                 # A hundred rows: what SQLite would keep in memory by default is more than all of them.
                 "cache_size = -128",
-                "wal_autocheckpoint = 64",
+                # Pages, a megabyte: each checkpoint is two more syncs.
+                "wal_autocheckpoint = 256",
             ):
                 connection.execute(f"PRAGMA {setting}")
             [(verdict,), *_] = connection.execute("PRAGMA quick_check(1)").fetchall()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from guestagent.contract.errors import SystemFailure
-from guestagent.operations import vault as module
 from guestagent.operations.vault import NAME, Vault
+from guestagent.system import files
 
 SECRET = "correct horse battery staple"
 SEALER = 8
@@ -108,7 +108,7 @@ def test_a_key_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
 def test_threads_that_seal_the_first_values_make_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vault = Vault(tmp_path)
     together = threading.Barrier(SEALER)
-    write = module.files.write
+    write = files.write
 
     def write_slowly(*args: Any, **options: Any) -> None:
         threading.Event().wait(0.01)
@@ -118,7 +118,7 @@ def test_threads_that_seal_the_first_values_make_one_key(tmp_path: Path, monkeyp
         together.wait(10)
         return vault.seal(number)
 
-    monkeypatch.setattr(module.files, "write", write_slowly)
+    monkeypatch.setattr(files, "write", write_slowly)
     with ThreadPoolExecutor(SEALER) as threads:
         sealed = list(threads.map(seal, range(SEALER)))
     assert [Vault(tmp_path).open(value) for value in sealed] == list(range(SEALER))
