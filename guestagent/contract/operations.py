@@ -35,7 +35,7 @@ class OperationState(enum.Enum):
 class StepDetails(msgspec.Struct):
     """One step of an operation's plans; times in seconds since the epoch.
 
-    ``state`` is ``running``, ``done`` or ``undone``.
+    ``state`` is ``running``, ``done``, ``failed`` or ``undone``; ``error`` is the sentence of what went wrong in it.
     """
 
     plan: str
@@ -43,6 +43,7 @@ class StepDetails(msgspec.Struct):
     state: str
     started: float
     ended: float | None = None
+    error: str | None = None
 
 
 class OperationDetails(msgspec.Struct):

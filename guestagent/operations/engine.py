@@ -10,7 +10,7 @@ from typing import Any
 from oslo_log import log
 
 from guestagent.contract.errors import GuestAgentError, Interrupted, SystemFailure
-from guestagent.operations.journal import UNDONE, Journal, PlanRecord, StepRecord
+from guestagent.operations.journal import FAILED, UNDONE, Journal, PlanRecord, StepRecord
 from guestagent.operations.operation import Operation
 from guestagent.operations.plan import Plan, Step, StepDone, Watcher
 from guestagent.system import waiting
@@ -90,8 +90,13 @@ class Engine(abc.ABC):
         kept = record.kept if record else step.keep() if step.keep else None
         self.note_begin(plan, step, kept)
         begun.append((step, kept))
-        with self.operation.interruption.limited(step.name, step.timeout):
-            step.do()
+        try:
+            with self.operation.interruption.limited(step.name, step.timeout):
+                step.do()
+        except GuestAgentError as error:
+            with _not_vital(step):
+                self.journal.end_step(self.operation, plan.name, step.name, FAILED, str(error))
+            raise
         with _not_vital(step):
             self.note_done(plan, step)
         done = StepDone(plan.name, step.name, number + 1, len(plan.steps), time.monotonic() - started)

@@ -12,7 +12,7 @@ from guestagent.operations.operation import Operation, Request
 from guestagent.operations.store import Store
 from guestagent.operations.vault import Vault
 
-RUNNING, DONE, UNDONE = "running", "done", "undone"
+RUNNING, DONE, FAILED, UNDONE = "running", "done", "failed", "undone"
 """The states of a step."""
 
 
@@ -209,21 +209,22 @@ class Journal:
             operation,
             "INSERT INTO steps (operation, plan, name, state, kept, started) SELECT number, ?, ?, ?, ?, ?"
             " FROM operations WHERE id = ? ON CONFLICT (operation, plan, name)"
-            " DO UPDATE SET state = excluded.state, ended = NULL",
+            " DO UPDATE SET state = excluded.state, ended = NULL, error = NULL",
             (plan, step, RUNNING, sealed, time.time(), operation.id),
         )
 
-    def end_step(self, operation: Operation, plan: str, step: str, state: str) -> None:
-        """A step is done or undone.
+    def end_step(self, operation: Operation, plan: str, step: str, state: str, error: str | None = None) -> None:
+        """A step is done, has failed, or is undone; what it failed with stays when it is undone.
 
         :raises SystemFailure: the disk refuses.
         """
+        now = time.time()
         self._write_step(
             operation,
-            "INSERT INTO steps (operation, plan, name, state, started, ended) SELECT number, ?, ?, ?, ?, ?"
-            " FROM operations WHERE id = ? ON CONFLICT (operation, plan, name)"
-            " DO UPDATE SET state = excluded.state, ended = excluded.ended",
-            (plan, step, state, time.time(), time.time(), operation.id),
+            "INSERT INTO steps (operation, plan, name, state, started, ended, error) SELECT number, ?, ?, ?, ?, ?, ?"
+            " FROM operations WHERE id = ? ON CONFLICT (operation, plan, name) DO UPDATE SET"
+            " state = excluded.state, ended = excluded.ended, error = coalesce(excluded.error, error)",
+            (plan, step, state, now, now, error, operation.id),
         )
 
     def fail_plan(self, operation: Operation, plan: str, error: str) -> None:
@@ -262,7 +263,8 @@ class Journal:
         details = _details(found[0])
         steps = self._store.fetch("SELECT * FROM steps WHERE operation = ? ORDER BY number", (found[0]["number"],))
         details.steps = [
-            StepDetails(row["plan"], row["name"], row["state"], row["started"], row["ended"]) for row in steps
+            StepDetails(row["plan"], row["name"], row["state"], row["started"], row["ended"], row["error"])
+            for row in steps
         ]
         return details
 

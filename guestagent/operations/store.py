@@ -61,6 +61,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             kept BLOB,
             started REAL NOT NULL,
             ended REAL,
+            error TEXT,
             UNIQUE (operation, plan, name)
         )""",
     ),
