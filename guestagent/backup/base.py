@@ -1,12 +1,129 @@
-"""What every backup strategy derives from."""
+"""What every backup strategy derives from: it knows how its database becomes a stream, and nothing of stores."""
 
-from typing import ClassVar
+import abc
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from oslo_config import cfg
+
+from guestagent.contract.errors import NotSupported
 
 
-class BaseBackupStrategy:
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """The database server as a strategy meets it; the datastore's manager fills it in.
+
+    :ivar datastore: the name that the image declares.
+    :ivar version: of the server's program, ``10.11.6``.
+    :ivar data_dir: its data.
+    :ivar scratch_dir: on the data's volume, for what a strategy needs meanwhile; empty, and removed afterwards.
+    :ivar account: whom it runs as; none: the agent's own.
+    :ivar credentials: a file of mode 0600, readable for the account, in the form that the database's own programs
+        read, that lets them in as the administrator; none: the server is not there, as at a restore.
+    """
+
+    datastore: str
+    version: str
+    data_dir: Path
+    scratch_dir: Path
+    account: str | None = None
+    credentials: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What a strategy knows of a backup when its stream has ended well.
+
+    :ivar positions: where the data stand, in types that JSON has: ``lsn``, ``gtid``, ``binlog``; what a later
+        incremental backup or a replica needs.
+    :ivar ended: seconds since the epoch; the data are those of this moment.
+    """
+
+    positions: dict[str, Any]
+    ended: float
+
+
+class Source(Protocol):
+    """The stream of one backup that is being made."""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; empty: the end.
+
+        :raises GuestAgentError: the program that makes it has failed.
+        """
+
+    def finish(self) -> Taken:
+        """After the end: see that it was a good one.
+
+        :raises GuestAgentError: it was not; what was read is no backup.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One backup of a chain at a restore.
+
+    :ivar chunks: its stream as the strategy had given it, verified as it is read.
+    :ivar positions: those of its :class:`Taken`.
+    :ivar incremental: it builds on the one before it.
+    """
+
+    chunks: Iterator[bytes]
+    positions: dict[str, Any]
+    incremental: bool
+
+
+class BaseBackupStrategy(abc.ABC):
     """A way to back up some datastores, found through the entry-point group ``guestagent.backup``.
 
+    It runs in a short-lived process of its own, beside the agent. What is done with the stream (compressing,
+    encrypting, splitting, keeping) is the runtime's.
+
     :cvar datastores: the names of the datastores that it can back up.
+    :cvar version: of what its streams look like; it grows when older ones could not be restored any more.
+    :cvar incremental: a backup can build on another one.
+    :param conf: all options; a strategy reads its own group.
+    :param server: whom it is about.
     """
 
     datastores: ClassVar[frozenset[str]] = frozenset()
+    version: ClassVar[int] = 1
+    incremental: ClassVar[bool] = False
+
+    def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
+        self.conf = conf
+        self.server = server
+
+    @abc.abstractmethod
+    def backup(self, parent: dict[str, Any] | None) -> AbstractContextManager[Source]:
+        """Make a backup of the running server; leaving the block early ends it and leaves nothing behind.
+
+        :param parent: the positions of the backup that it builds on; none: it stands by itself.
+        """
+
+    @abc.abstractmethod
+    def restore(self, stages: Sequence[Stage], target: Path) -> None:
+        """Make a data directory, ready for a server to start on, from a chain.
+
+        :param stages: the one that stands by itself first; each stream is read once and in this order.
+        :param target: an empty directory of the server's account; on an error it is thrown away.
+        :raises GuestAgentError: it cannot be done.
+        """
+
+    def estimate(self) -> int | None:
+        """The bytes that a stream will have, roughly, for a percentage; none: it cannot be known."""
+        return None
+
+    def needed(self, streamed: int) -> int:
+        """The bytes of disk that a restore of a chain takes at most, whose streams have so many bytes together."""
+        return streamed
+
+    def refuse_incremental(self) -> None:
+        """Say that a backup of this strategy stands by itself.
+
+        :raises NotSupported: always.
+        """
+        raise NotSupported(operation="an incremental backup", datastore=self.server.datastore)

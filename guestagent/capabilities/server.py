@@ -133,7 +133,11 @@ class ManagedServer(Configurable, abc.ABC):
             [
                 # The way back ends with the server running on what it had.
                 dataclasses.replace(self.stop_step(), undo=lambda _: self.start_server()),
-                self.configuration_step("write the base configuration", lambda: self.write_base(contents)),
+                # A start that fails takes it back, so that an agent that comes after a crash has to write it again.
+                dataclasses.replace(
+                    self.configuration_step("write the base configuration", lambda: self.write_base(contents)),
+                    volatile=True,
+                ),
                 dataclasses.replace(self.start_step(), undo=lambda _: self.stop_server()),
             ],
         )

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +11,8 @@ from typing import Any
 from oslo_log import log
 
 from guestagent.contract.errors import GuestAgentError, Interrupted, SystemFailure
-from guestagent.operations.journal import FAILED, UNDONE, Journal, PlanRecord, StepRecord
-from guestagent.operations.operation import Operation
+from guestagent.operations.journal import DONE, FAILED, UNDONE, Journal, PlanRecord, StepRecord
+from guestagent.operations.operation import Operation, inside
 from guestagent.operations.plan import Plan, Step, StepDone, Watcher
 from guestagent.system import waiting
 
@@ -44,7 +45,10 @@ class Engine(abc.ABC):
 
         :raises GuestAgentError: of the step; of whoever cancelled; or of the time when an earlier agent failed here.
         """
+        plan = dataclasses.replace(plan, name=f"{self.operation.scope}{plan.name}")
         earlier = self.journal.plan(self.operation, plan.name)
+        if self.operation.given_up is not None and earlier.is_over:
+            return  # what it did stays; the way back begins where the earlier agent was
         begun: Begun = []
         with self.operation.doing(plan):
             try:
@@ -77,7 +81,18 @@ class Engine(abc.ABC):
             problem = Interrupted(operation=self.operation.name)
         if problem is not None:
             begun += [(step, earlier.steps[step.name].kept) for step in plan.steps if step.name in earlier.steps]
+            if problem is self.operation.given_up:
+                self._give_up_inside(plan, earlier)
             raise problem
+
+    def _give_up_inside(self, plan: Plan, earlier: PlanRecord) -> None:
+        """Lead the way back through the plans inside of steps, where they were left in the middle."""
+        for number, step in enumerate(plan.steps):
+            record = earlier.steps.get(step.name)
+            was_left_well = record is not None and record.state == DONE
+            if not was_left_well and any(name.startswith(inside(plan, step)) for name in earlier.inner):
+                self.operation.reach(plan, number, step)
+                step.do()
 
     def _take(self, plan: Plan, number: int, step: Step, record: StepRecord | None, begun: Begun) -> None:
         waiting.check()
@@ -117,11 +132,14 @@ class Engine(abc.ABC):
 
     def _undo_step(self, plan: Plan, step: Step, undo: Callable[[], None]) -> None:
         LOG.info("%s: taking back %s", plan.name, step.name)
+        # The error that brought us here is the one to tell, and the other steps have to be undone as well.
         try:
             undo()
         except (GuestAgentError, OSError) as problem:
-            # The error that brought us here is the one to tell, and the other steps have to be undone as well.
             LOG.error("%s: %s could not be taken back: %s", plan.name, step.name, problem)
+            return
+        except Exception:
+            LOG.exception("%s: taking back %s failed unexpectedly", plan.name, step.name)
             return
         with _not_vital(step):
             self.journal.end_step(self.operation, plan.name, step.name, UNDONE)

@@ -37,10 +37,14 @@ class PlanRecord:
 
     :ivar steps: those that were begun, by name.
     :ivar error: the sentence with which it failed; none: it did not.
+    :ivar inner: the names of the plans inside its steps.
+    :ivar is_over: another plan, which is not inside of it, was begun after it.
     """
 
     steps: Mapping[str, StepRecord] = dataclasses.field(default_factory=dict)
     error: str | None = None
+    inner: frozenset[str] = frozenset()
+    is_over: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +190,8 @@ class Journal:
         if not (operation.resumed or operation.given_up):
             return PlanRecord()
         rows = self._store.fetch(
-            "SELECT steps.* FROM steps JOIN operations ON operations.number = operation WHERE id = ? AND plan = ?",
-            (operation.id, plan),
+            "SELECT steps.* FROM steps JOIN operations ON operations.number = operation WHERE id = ?",
+            (operation.id,),
         )
         failed = self._store.fetch(
             "SELECT plans.error FROM plans JOIN operations ON operations.number = operation WHERE id = ? AND name = ?",
@@ -196,8 +200,12 @@ class Journal:
         steps = {
             row["name"]: StepRecord(row["state"], None if row["kept"] is None else self._vault.open(row["kept"]))
             for row in rows
+            if row["plan"] == plan
         }
-        return PlanRecord(steps, failed[0]["error"] if failed else None)
+        inner = frozenset(row["plan"] for row in rows if row["plan"].startswith(f"{plan} / "))
+        last = max((row["number"] for row in rows if row["plan"] in {plan, *inner}), default=0)
+        is_over = any(row["number"] > last and not plan.startswith(f"{row['plan']} / ") for row in rows)
+        return PlanRecord(steps, failed[0]["error"] if failed else None, inner, is_over)
 
     def begin_step(self, operation: Operation, plan: str, step: str, kept: Any = None) -> None:
         """A step will be done now; what its undoing has to know is on disk first, and is never replaced.

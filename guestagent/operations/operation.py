@@ -46,6 +46,7 @@ class Operation:
     :ivar path: how it is carried out; decided when its turn comes.
     :ivar resumed: an earlier agent began it.
     :ivar given_up: an earlier agent began it, and this is the error that it ends with.
+    :ivar scope: how the names of plans begin that are carried out inside the step that is being done.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Operation:
     state: OperationState = OperationState.QUEUED
     error: GuestAgentError | None = None
     phase: str | None = None
+    scope: str = ""
     percent: float | None = None
     cancellable: bool = True
     accepted_at: float = dataclasses.field(default_factory=time.time)
@@ -92,14 +94,20 @@ class Operation:
     @contextlib.contextmanager
     def doing(self, plan: Plan) -> Iterator[None]:
         """A plan of it is carried out in the block; one inside another decides for itself and no longer."""
-        before = self.phase, self.percent, self.cancellable
+        before = self.phase, self.scope, self.percent, self.cancellable
         self.cancellable = plan.cancellable
         try:
             yield
         finally:
-            self.phase, self.percent, self.cancellable = before
+            self.phase, self.scope, self.percent, self.cancellable = before
 
     def reach(self, plan: Plan, number: int, step: Step) -> None:
         """A step begins; the first has the number 0."""
         self.phase = step.name
+        self.scope = inside(plan, step)
         self.percent = 100 * number / len(plan.steps) if len(plan.steps) > 1 else None
+
+
+def inside(plan: Plan, step: Step) -> str:
+    """How the names of plans begin that are carried out inside a step of a plan."""
+    return f"{plan.name} / {step.name} / "

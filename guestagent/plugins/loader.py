@@ -69,7 +69,7 @@ def load(declaration: Declaration) -> Loaded:
     return Loaded(
         declaration=declaration,
         manager=_import_manager(declaration, datastore, offers),
-        backup=_import_strategies(chosen[Group.BACKUP], BaseBackupStrategy, declaration.datastore),
+        backup=_import_strategies(chosen[Group.BACKUP], BaseBackupStrategy, declaration.datastore),  # type: ignore[type-abstract]
         replication=_import_strategies(chosen[Group.REPLICATION], BaseReplicationStrategy, declaration.datastore),
         storage=_import_all(chosen[Group.STORAGE], BaseStorage),  # type: ignore[type-abstract]
         modules=_import_all(chosen[Group.MODULE], ModuleDriver),  # type: ignore[type-abstract]

@@ -1,11 +1,39 @@
 """What a storage strategy does: named objects in named containers."""
 
 import abc
-from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Self
 
 from oslo_config import cfg
 
 from guestagent.contract.context import RequestContext
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """An object that is to become a part of another one.
+
+    :ivar name: of the object, in the same container.
+    :ivar size: in bytes.
+    :ivar md5: hexadecimal, of its content.
+    """
+
+    name: str
+    size: int
+    md5: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """An object that was made of parts.
+
+    :ivar location: what the control plane keeps, and what :meth:`BaseStorage.locate` understands.
+    :ivar checksum: what the control plane compares with what the store says of the object before a restore.
+    """
+
+    location: str
+    checksum: str
 
 
 class BaseStorage(abc.ABC):
@@ -51,3 +79,33 @@ class BaseStorage(abc.ABC):
     @abc.abstractmethod
     def delete(self, context: RequestContext, container: str, name: str) -> None:
         """Remove an object; one that is not there is removed already."""
+
+    @abc.abstractmethod
+    def size(self, context: RequestContext, container: str, name: str) -> int:
+        """The bytes of an object.
+
+        :raises NotFound: there is none of that name.
+        """
+
+    @abc.abstractmethod
+    def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
+        """Make one object of others, which stay, in their order; by reference where the store can.
+
+        Repeating it is safe.
+
+        :raises StorageError: a part is not there or is another one, or the store refuses.
+        """
+
+    @abc.abstractmethod
+    def locate(self, location: str) -> tuple[str, str]:
+        """The container and the name behind a location.
+
+        :raises InvalidValue: it is not a location of this store.
+        """
+
+    def at(self, url: str | None) -> Self:
+        """The store as a request names it; one that is always the same is itself.
+
+        :param url: the control plane's ``swift_url``; none: the request names none.
+        """
+        return self

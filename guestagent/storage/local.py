@@ -1,15 +1,19 @@
 """Objects as files below one directory of the machine, or of what is mounted there."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+import msgspec
+
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
-from guestagent.storage.base import BaseStorage
+from guestagent.storage.base import BaseStorage, Joined, Part
 from guestagent.system import files
 
 CHUNK = 1 << 20
+SCHEME = "local://"
 
 
 class LocalStorage(BaseStorage):
@@ -63,6 +67,31 @@ class LocalStorage(BaseStorage):
             return  # no object has this name
         except OSError as error:
             raise _failed(f"Deleting {container}/{name} from", error) from error
+
+    def size(self, context: RequestContext, container: str, name: str) -> int:
+        path = self._path(container, name)
+        try:
+            if path.is_file():
+                return path.stat().st_size
+        except OSError as error:
+            raise _failed(f"Looking at {container}/{name} in", error) from error
+        raise NotFound(subject=f"Object {container}/{name}")
+
+    def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
+        """The object is a list of its parts: they lie beside it on the same disk."""
+        for part in parts:
+            if self.size(context, container, part.name) != part.size:
+                raise StorageError(subject=f"Joining {container}/{name}", problem=f"part {part.name} has another size")
+        index = msgspec.json.encode(parts)
+        self.put(context, container, name, [index])
+        return Joined(f"{SCHEME}{container}/{name}", hashlib.md5(index, usedforsecurity=False).hexdigest())
+
+    def locate(self, location: str) -> tuple[str, str]:
+        container, _, name = location.removeprefix(SCHEME).partition("/")
+        if not location.startswith(SCHEME) or not name:
+            raise InvalidValue(subject=f"The location {location!r}", problem=f"it does not begin with {SCHEME}")
+        self._path(container, name)
+        return container, name
 
     def _root(self) -> Path:
         return Path(self.conf.agent.storage_dir)
