@@ -160,7 +160,8 @@ class ManagedServer(Configurable, abc.ABC):
 
     def start_step(self) -> Step:
         """The server is started, and answers."""
-        return Step("start the server", self.start_server, done=self.answers, volatile=True)
+        # Not done because a server answers: there is more to a start, and the agent that began it may have died early.
+        return Step("start the server", self.start_server, volatile=True)
 
     def is_down(self) -> bool:
         """Whether the server's process is gone."""

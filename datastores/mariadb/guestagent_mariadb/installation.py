@@ -65,7 +65,6 @@ class MariaDBInstallation(MariaDBUpgrades):
         return Step(
             "start and claim the server",
             self.claim_server,
-            done=self.answers,
             volatile=True,
             undo=lambda _: self.give_up_server(),
         )
@@ -91,7 +90,7 @@ class MariaDBInstallation(MariaDBUpgrades):
                 self.stop_server()
                 claim = self.administrator.claim(self.administrator.renew())
                 files.write(self.layout.claim_file, claim, mode=0o600, owner=self.account, group=self.account)
-                self.start_server()
+            self.start_server()
         finally:
             self.layout.claim_file.unlink(missing_ok=True)
             self.write_agent_layer()
