@@ -202,8 +202,9 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
         steps = []
         if enable or disable:
             steps.append(self._switch_step(log, bool(enable)))
-        elif publish and log.kind is LogKind.USER and not self.log_enabled(log):
-            steps.append(self._switch_step(log, True))
+        elif publish and log.kind is LogKind.USER:
+            # Also of a log that is on: an agent that died may have switched it, and the next one has to know that.
+            steps.append(dataclasses.replace(self._switch_step(log, True), do=lambda: self._switch_on(log)))
         if publication and discard:
             steps.append(Step("discard what was published", publication.discard))
         if publication and publish:
@@ -237,6 +238,10 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
             keep=lambda: self.log_enabled(log),
             undo=lambda was_enabled: self._switch(log, was_enabled),
         )
+
+    def _switch_on(self, log: Log) -> None:
+        if not self.log_enabled(log):
+            self._switch(log, True)
 
     def _switch(self, log: Log, enabled: bool) -> None:
         if self.switch_log(log, enabled) and self.log_enabled(log) is not enabled:
