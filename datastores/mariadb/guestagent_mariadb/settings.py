@@ -9,6 +9,8 @@ from oslo_log import log
 from guestagent.capabilities.configuration import AGENT, BASE, LAYERS, OVERRIDES, Configurable, ConfigurationFiles
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
+from guestagent.operations.plan import Plan, Step
+from guestagent.system import files
 from guestagent_mariadb import option_file
 from guestagent_mariadb.access import ServerAccess
 from guestagent_mariadb.live import LiveVariables
@@ -85,9 +87,6 @@ skip_name_resolve = ON
 class MariaDBSettings(ServerAccess, Configurable):
     """Supports the capability *configuration*."""
 
-    _replaced: str | None = None
-    """What the last :meth:`update_overrides` replaced, until it is applied."""
-
     @property
     def configuration(self) -> ConfigurationFiles:
         return ConfigurationFiles(self.layout.config_dir, SUFFIX, self.account)
@@ -135,19 +134,47 @@ class MariaDBSettings(ServerAccess, Configurable):
         return waiting
 
     def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
-        replaced = self.configuration.read(OVERRIDES)
-        super().update_overrides(context, overrides, remove)
-        self._replaced = replaced
+        text = self.render(overrides)
+        steps = [
+            Step(
+                "remember the present overrides",
+                lambda: self._remember_replaced(self.configuration.read(OVERRIDES)),
+                keep=self._replaced,
+                undo=self._remember_replaced,
+            ),
+            self.configuration_step("write the overrides", lambda: self.configuration.write(OVERRIDES, text)),
+        ]
+        self.guest.carry_out(Plan("update the overrides", steps))
 
     def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
-        replaced, self._replaced = self._replaced, None
         try:
             super().apply_overrides(context, overrides)
         except InvalidValue:
-            if replaced is not None:
+            if (replaced := self._replaced()) is not None:
                 # What the server refuses is on disk already, and would come into force with its next start.
                 self.configuration.write(OVERRIDES, replaced)
             raise
+        finally:
+            self._remember_replaced(None)
+
+    def tidy(self) -> None:
+        super().tidy()
+        for layers in (self.last_good, self.replaced):
+            files.sweep(layers.directory)
+
+    @property
+    def replaced(self) -> ConfigurationFiles:
+        """The overrides that the last :meth:`update_overrides` replaced, until the server runs with the new ones."""
+        return ConfigurationFiles(self.layout.config_dir / "replaced", SUFFIX, self.account)
+
+    def _replaced(self) -> str | None:
+        return self.replaced.read(OVERRIDES) if self.replaced.path(OVERRIDES).exists() else None
+
+    def _remember_replaced(self, text: str | None) -> None:
+        if text is None:
+            self.replaced.path(OVERRIDES).unlink(missing_ok=True)
+        else:
+            self.replaced.write(OVERRIDES, text)
 
     @property
     def last_good(self) -> ConfigurationFiles:
@@ -160,6 +187,7 @@ class MariaDBSettings(ServerAccess, Configurable):
             text = self.configuration.read(layer)
             if text != self.last_good.read(layer):
                 self.last_good.write(layer, text)
+        self._remember_replaced(None)
 
     def return_to_good(self) -> bool:
         """Put the layers back with which the server last ran.
