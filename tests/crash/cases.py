@@ -1,0 +1,199 @@
+"""One death in one operation, and what must have become of both."""
+
+import dataclasses
+import difflib
+import pprint
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from guestagent import contract
+from guestagent.contract.call import OWN, TROVE
+from guestagent.contract.operations import CodePath
+from tests.crash import moments
+from tests.crash.guest import Guest, Sent
+from tests.crash.moments import Moment
+from tests.crash.scenarios import Scenario
+from tests.crash.state import State, differences, litter, state_of
+from tests.support.wire import CallFailed, NoReply
+
+REPORT_SECONDS = 15.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Undisturbed:
+    """How an operation goes when nobody dies.
+
+    :ivar before: the guest's state at the start, and ``after`` at the end.
+    :ivar passed: the moments of it.
+    :ivar end: ``done`` or ``failed``.
+    """
+
+    before: State
+    after: State
+    passed: list[Moment]
+    end: str
+
+
+def go_undisturbed(guest: Guest, scenario: Scenario) -> Undisturbed:
+    """Do the operation once, and see that it comes to something."""
+    scenario.arrange(guest)
+    guest.wait_for_rest()
+    before = state_of(guest)
+    guest.script.record()
+    sent = scenario.send(guest)
+    if sent.answer is not None:
+        sent.answer.reply()
+    details = guest.end_of(sent)
+    guest.wait_for_rest()
+    passed = guest.script.recorded()
+    after = state_of(guest)
+    assert details is not None
+    assert details["state"] == ("failed" if scenario.fails else "done"), details["error"]
+    assert litter(guest) == []
+    changed = differences(before, after)
+    assert scenario.fails or bool(changed) == scenario.changes, changed
+    return Undisturbed(before, after, [moment for moment in passed if moment.call == scenario.call], details["state"])
+
+
+def choose(passed: Sequence[Moment], name: str, number: int) -> list[Moment]:
+    """So many of the moments, different ones for different names, as far apart as they can be."""
+    start = zlib.crc32(name.encode()) % len(passed)
+    stride = max(1, len(passed) // number)
+    return list(dict.fromkeys(passed[(start + stride * n) % len(passed)] for n in range(min(number, len(passed)))))
+
+
+def die_in(
+    guest: Guest,
+    scenario: Scenario,
+    undisturbed: Undisturbed,
+    moment: Moment,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Have the agent die at a moment of the operation and start another one.
+
+    :param meanwhile: what happens between the two.
+    :returns: what is not as it must be, in words.
+    """
+    scenario.arrange(guest)
+    guest.wait_for_rest()
+    if wrong := differences(undisturbed.before, state_of(guest)):
+        return ["the beginning is not what it was", *_told(wrong)]
+    reported = len(guest.conductor.reports)
+    guest.script.kill_at(moment)
+    sent = scenario.send(guest)
+    guest.wait_for_death()
+    meanwhile()
+    restarted = len(guest.conductor.reports)
+    guest.agent.boot(guest.wire)
+    wanted = expected_end(guest.path, scenario, moment, undisturbed.end)
+    details = guest.end_of(sent) if wanted is not None else None
+    guest.wait_for_rest()
+    return [
+        *_wrong_end(guest, sent, wanted, details),
+        *_wrong_state(guest, scenario, undisturbed, wanted, moment),
+        *litter(guest),
+        *_untold(guest, scenario, sent, wanted, reported),
+        *_wrong_status(guest, restarted),
+    ]
+
+
+def expected_end(path: CodePath, scenario: Scenario, moment: Moment, end: str) -> str | None:
+    """What the operation ends as; none: it never was."""
+    declared = contract.ALLOWED[OWN if scenario.own else TROVE, scenario.call]
+    if moment.kind == moments.ACCEPTING:
+        # The broker delivers a cast again. Who calls has no answer, and knows that.
+        return end if declared.cast else None
+    if path is CodePath.CONVERGENCE or moment.kind == moments.ENDED:
+        return end
+    return "failed"
+
+
+def _wrong_end(guest: Guest, sent: Sent, wanted: str | None, details: dict[str, Any] | None) -> list[str]:
+    if wanted is None:
+        return ["the agent knows of a request that it cannot"] if guest.operation(sent) else []
+    assert details is not None
+    return [] if details["state"] == wanted else [f"it is {details['state']} and not {wanted}: {details['error']}"]
+
+
+def _wrong_state(
+    guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None, moment: Moment
+) -> list[str]:
+    found = state_of(guest)
+    if wanted is None:
+        return _told(differences(undisturbed.before, found))
+    if wanted == undisturbed.end and (guest.path is CodePath.CONVERGENCE or not scenario.fails):
+        return _told(differences(undisturbed.after, found))
+    half = {
+        name: both
+        for name, both in differences(undisturbed.before, found).items()
+        if not (name.startswith(tuple(scenario.may_stay)) and both[1] in _either(undisturbed, name))
+        and not name.startswith(tuple(scenario.may_differ))
+    }
+    return _told(half)
+
+
+def _either(undisturbed: Undisturbed, name: str) -> list[Any]:
+    return [undisturbed.before.get(name), undisturbed.after.get(name)]
+
+
+def _told(wrong: dict[str, tuple[Any, Any]]) -> list[str]:
+    return [f"{name} is not as it should be:\n{_comparison(*both)}" for name, both in wrong.items()]
+
+
+def _comparison(wanted: object, found: object) -> str:
+    """The lines in which two values differ."""
+    texts = [pprint.pformat(value, width=120).replace("\\n", "\n").splitlines() for value in (wanted, found)]
+    return "\n".join(f"  {line}" for line in difflib.ndiff(*texts) if line[0] in "-+")
+
+
+def _untold(guest: Guest, scenario: Scenario, sent: Sent, wanted: str | None, reported: int) -> list[str]:
+    """What the conductor waits for in vain."""
+    declared = contract.ALLOWED[OWN if scenario.own else TROVE, scenario.call]
+    if not declared.notifies or wanted is None:
+        return []
+    method = "notify_end" if wanted == "done" else "notify_exc_info"
+    try:
+        guest.conductor.wait_for(
+            lambda report: (
+                report.method == method and report.args["serialized_notification"]["request_id"] == sent.request_id
+            ),
+            REPORT_SECONDS,
+            after=reported,
+            what=method,
+        )
+    except AssertionError as silence:
+        return [str(silence).splitlines()[0]]
+    return []
+
+
+def _wrong_status(guest: Guest, restarted: int) -> list[str]:
+    """Whether the conductor believes something that is not so."""
+    status = guest.ask("get_status")["service_status"]
+    believed = {status, "restart required"} if status == "healthy" else {status}
+    try:
+        guest.conductor.wait_for_status(guest.id, *believed, timeout=REPORT_SECONDS, after=restarted)
+    except AssertionError as silence:
+        return [str(silence).splitlines()[0]]
+    return []
+
+
+def see_each(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, chosen: Sequence[Moment]) -> None:
+    """Die at each of the moments.
+
+    :raises AssertionError: something is not as it must be; all of it, by moment. After each such one the guest is
+        as new.
+    """
+    found: list[str] = []
+    for moment in chosen:
+        try:
+            wrong = die_in(guest, scenario, undisturbed, moment)
+        except (AssertionError, CallFailed, NoReply) as error:
+            wrong = [str(error)]
+        if wrong:
+            found += [f"killed at {moment}:", *(f"  {line}" for text in wrong for line in text.splitlines())]
+            guest.restore()
+            guest.boot()
+            undisturbed = go_undisturbed(guest, scenario)
+    if found:
+        raise AssertionError("\n".join(found))
