@@ -28,11 +28,13 @@ class Segment(msgspec.Struct, frozen=True):
     :ivar name: of the object, relative to the backup.
     :ivar size: of the object in bytes.
     :ivar sha256: of the object, hexadecimal.
+    :ivar md5: of the object, hexadecimal: what stores know objects by; nothing else is believed because of it.
     """
 
     name: str
     size: int
     sha256: str
+    md5: str
 
 
 class Encryption(msgspec.Struct, frozen=True):
