@@ -18,6 +18,8 @@ from tests.crash.state import State, differences, litter, state_of
 from tests.support.wire import CallFailed, NoReply
 
 REPORT_SECONDS = 15.0
+SAMPLED = 2
+"""Moments of an operation that are tried where not all are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +122,8 @@ def _wrong_state(
     guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None, moment: Moment
 ) -> list[str]:
     found = state_of(guest)
+    if scenario.given_up is not None and wanted == "failed":
+        return scenario.given_up(guest, undisturbed.after)
     if wanted is None:
         return _told(differences(undisturbed.before, found))
     if wanted == undisturbed.end and (guest.path is CodePath.CONVERGENCE or not scenario.fails):
@@ -178,6 +182,18 @@ def _wrong_status(guest: Guest, restarted: int) -> list[str]:
     return []
 
 
+def see_some(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, is_whole: bool, only: str) -> None:
+    """Die at every moment of an operation, or at some; see :func:`see_each`.
+
+    :param is_whole: at every one.
+    :param only: at every one whose name holds this.
+    """
+    chosen = [moment for moment in undisturbed.passed if only in str(moment)]
+    if not (is_whole or only):
+        chosen = choose(chosen, f"{scenario.name} {guest.path.value}", SAMPLED)
+    see_each(guest, scenario, undisturbed, chosen)
+
+
 def see_each(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, chosen: Sequence[Moment]) -> None:
     """Die at each of the moments.
 
@@ -192,8 +208,7 @@ def see_each(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, chosen:
             wrong = [str(error)]
         if wrong:
             found += [f"killed at {moment}:", *(f"  {line}" for text in wrong for line in text.splitlines())]
-            guest.restore()
-            guest.boot()
+            guest.renew()
             undisturbed = go_undisturbed(guest, scenario)
     if found:
         raise AssertionError("\n".join(found))

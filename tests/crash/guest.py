@@ -79,6 +79,8 @@ class Guest:
     :param directory: an empty one that the server's account can reach; everything of the guest is in it.
     :param path: the code path of its operations.
     :param options: of its agent, beside those that every guest of the tests has.
+
+    :ivar beside: tell what belongs to the guest's state beside what every guest has, by names with dots.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Guest:
         )
         self.options = given[mariadb.DATASTORE]
         self.script = Script(self.agent.directory)
+        self.beside: list[Callable[[], Mapping[str, Any]]] = []
         wire.declare_guest(self.id)
 
     @property
@@ -290,6 +293,13 @@ class Guest:
         _empty(self.home)
         shutil.copytree(self._template, self.home, symlinks=True, dirs_exist_ok=True, copy_function=_copy_with_owner)
         _give_owners(self._template, self.home)
+
+    def renew(self) -> None:
+        """Return to what was kept, and have the agent running; nothing was kept: only the agent."""
+        if self._template.exists():
+            self.restore()
+        if not self.agent.running:
+            self.boot()
 
     def wipe(self) -> None:
         """Return to a machine on which nothing has happened, with nothing running."""

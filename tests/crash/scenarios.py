@@ -4,14 +4,22 @@ What an operation comes to is nowhere said: it is what it comes to when nobody d
 """
 
 import base64
+import contextlib
 import dataclasses
 import functools
+import json
+import shutil
+import sqlite3
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from guestagent.contract.operations import CodePath
 from tests.crash.guest import FLAVOUR, KEPT, PASSWORD, PREPARE, Guest, Sent
+from tests.crash.state import State, differences, litter, state_of
 from tests.functional.mariadb.authority import Authority
 
 OTHER_FLAVOUR = FLAVOUR.replace("max_connections = 60", "max_connections = 90")
@@ -37,6 +45,8 @@ class Scenario:
     :ivar fails: it is refused in its middle.
     :ivar may_stay: what an agent that gives it up leaves as it is, done or not: names of the state, or how they begin.
     :ivar may_differ: what is something else when it was given up; likewise.
+    :ivar given_up: what is wrong when it was given up, in words, where that is not all; gets the state at the end of
+        an undisturbed one.
     """
 
     name: str
@@ -48,6 +58,7 @@ class Scenario:
     fails: bool = False
     may_stay: Sequence[str] = ()
     may_differ: Sequence[str] = ()
+    given_up: Callable[[Guest, State], list[str]] | None = None
 
     def send(self, guest: Guest) -> Sent:
         """Ask for it."""
@@ -403,12 +414,80 @@ MODULES = [
     ),
 ]
 
-CONVERSION = Scenario("convert the engine", "convert_engine", {}, own=True, may_stay=["record.code_path"])
+
+def _on_legacy(guest: Guest) -> None:
+    """There is no way back that could be asked for."""
+    guest.agent.terminate()
+    with contextlib.closing(sqlite3.connect(guest.agent.state_dir / "journal.db", isolation_level=None)) as journal:
+        [(record,)] = journal.execute("SELECT record FROM instance").fetchall()
+        changed = json.loads(record) | {"code_path": CodePath.LEGACY.value}
+        journal.execute("UPDATE instance SET record = ?", (json.dumps(changed),))
+    guest.boot()
+
+
+CONVERSION = Scenario("convert the engine", "convert_engine", {}, _on_legacy, own=True, may_stay=["record.code_path"])
+
+SMALLER = {
+    "ext4": ["mkfs.ext4", "-q", "-F", "DEVICE", "64M"],
+    "xfs": ["mkfs.xfs", "-q", "-f", "-d", "size=310m", "DEVICE"],
+}
+"""How a file system is made that is smaller than its device."""
+DEVICE_MIB = {"ext4": 96, "xfs": 360}
+
+
+def on_a_volume(device: str, point: Path, filesystem: str) -> list[Scenario]:
+    """What can be asked of a volume beside the one that holds the data."""
+    given = {"device_path": device, "mount_point": str(point)}
+    command = [device if part == "DEVICE" else part for part in SMALLER[filesystem]]
+
+    def as_new(guest: Guest) -> None:
+        guest.do("unmount_volume", **given)
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    mounted = _in_order(as_new, _calls(("mount_volume", given)))
+    return [
+        Scenario("mount a volume", "mount_volume", given, as_new, may_stay=["mounts"]),
+        Scenario("unmount a volume", "unmount_volume", given, mounted, may_stay=["mounts"]),
+        Scenario("grow a volume", "resize_fs", given, as_new, may_stay=["volume."]),
+    ]
 
 
 def on_a_prepared_guest() -> list[Scenario]:
     """What can be asked of an instance that is ready, one after another."""
     return [*DATABASES, *USERS, *CONFIGURATION, *LIFECYCLE, *UPGRADES, *_tls(), *LOGS, *MODULES]
+
+
+def _empty_machine(guest: Guest) -> None:
+    guest.wipe()
+    guest.boot()
+
+
+def _new_root_disk(guest: Guest) -> None:
+    """A kept volume, and nothing else."""
+    guest.restore()
+    for path in (guest.agent.state_dir, guest.agent.directory / "run", guest.config_dir):
+        shutil.rmtree(path)
+    for directory in (guest.socket.parent, guest.log_dir):
+        for path in directory.iterdir():
+            path.unlink()
+    guest.boot()
+
+
+def _fails_and_goes_well_when_asked_again(guest: Guest, after: State) -> list[str]:
+    """An instance that did not come up is down, and comes up when somebody asks once more."""
+    found = state_of(guest)
+    if found["record.phase"] == "ready":
+        # It did, and something in it is missing.
+        populated = ("database.", "user.", "grant.", "module.")
+        return [f"{name} differs" for name in differences(after, found) if not name.startswith(populated)]
+    down = {"record.phase": "failed", "record.wanted": "stopped", "server": False}
+    wrong = [f"{name} is {found[name]}" for name, value in down.items() if found[name] != value] + litter(guest)
+    if not wrong:
+        scenario = PREPARATION if "user.first@%" in after else REBUILD
+        guest.end_of(scenario.send(guest))
+        guest.wait_for_rest()
+        wrong = [f"{name} differs when it was asked again" for name in differences(after, state_of(guest))]
+    return wrong
 
 
 PREPARATION = Scenario(
@@ -422,9 +501,18 @@ PREPARATION = Scenario(
         "overrides": {"max_connections": 70},
         "modules": [_MODULE],
     },
+    _empty_machine,
+    given_up=_fails_and_goes_well_when_asked_again,
 )
 REBUILD = Scenario(
     "rebuild",
     "rebuild",
     {"ds_version": "10.11", "config_contents": FLAVOUR, "config_overrides": {"max_connections": 70}},
+    _new_root_disk,
+    given_up=_fails_and_goes_well_when_asked_again,
 )
+
+
+def all_of_them() -> list[Scenario]:
+    """Every scenario there is."""
+    return [*on_a_prepared_guest(), CONVERSION, PREPARATION, REBUILD, *on_a_volume("/dev/none", Path("/none"), "ext4")]

@@ -44,6 +44,8 @@ def state_of(guest: Guest) -> State:
     found |= _modules(guest)
     found |= _published(guest)
     found["mounts"] = mounts_of(guest)
+    for look in guest.beside:
+        found |= look()
     if found["server"]:
         found |= _in_server(guest)
     return found

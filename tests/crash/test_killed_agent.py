@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from guestagent.contract.operations import CodePath
-from tests.crash import scenarios
-from tests.crash.cases import choose, go_undisturbed, see_each
+from tests.crash import moments, scenarios
+from tests.crash.cases import go_undisturbed, see_some
 from tests.crash.conftest import MakeGuest
-from tests.crash.guest import Guest
+from tests.crash.guest import KEPT, Guest
 from tests.crash.scenarios import Scenario
 
-SAMPLED = 2
-"""Moments of an operation that are tried where not all are."""
+IN_THE_MAKING = {"create_backup"}
+"""The calls that have no scenario yet."""
 
 Guests = dict[CodePath, Guest]
 
@@ -37,8 +37,7 @@ def guest(guests: Guests, path: CodePath, request: pytest.FixtureRequest) -> Ite
     failed = request.session.testsfailed
     yield guest
     if request.session.testsfailed != failed or not guest.agent.running:
-        guest.restore()
-        guest.boot()
+        guest.renew()
 
 
 @pytest.mark.parametrize("path", CodePath, ids=lambda path: path.value)
@@ -46,8 +45,28 @@ def guest(guests: Guests, path: CodePath, request: pytest.FixtureRequest) -> Ite
 def test_an_operation_survives_the_agent(
     guest: Guest, scenario: Scenario, path: CodePath, is_whole: bool, only: str
 ) -> None:
-    undisturbed = go_undisturbed(guest, scenario)
-    chosen = [moment for moment in undisturbed.passed if only in str(moment)]
-    if not (is_whole or only):
-        chosen = choose(chosen, f"{scenario.name} {path.value}", SAMPLED)
-    see_each(guest, scenario, undisturbed, chosen)
+    see_some(guest, scenario, go_undisturbed(guest, scenario), is_whole, only)
+
+
+def test_every_operation_is_tried(guests: Guests) -> None:
+    described = guests[CodePath.CONVERGENCE].ask("describe")["calls"]
+    changes = {call["name"] for call in described if call["supported"] and not call["reads"]}
+    tried = {scenario.call for scenario in scenarios.all_of_them()}
+    assert changes - tried == IN_THE_MAKING & changes
+
+
+def test_the_agent_passes_every_step_of_the_journal(guests: Guests) -> None:
+    guest = guests[CodePath.CONVERGENCE]
+    guest.script.record()
+    sent = guest.send("create_user", {"users": [{"_name": "eva", "_password": "x", "_databases": [{"_name": KEPT}]}]})
+    details = guest.ask("operation_show", operation_id=guest.end_of(sent)["id"])
+    passed = [moment for moment in guest.script.recorded() if moment.kind == moments.NOTED]
+    assert [(moment.plan, moment.step) for moment in passed] == [
+        (step["plan"], step["name"]) for step in details["steps"]
+    ]
+
+
+def test_a_conversion_survives_the_agent(make_guest: MakeGuest, is_whole: bool, only: str) -> None:
+    guest = make_guest(CodePath.LEGACY)
+    guest.prepare()
+    see_some(guest, scenarios.CONVERSION, go_undisturbed(guest, scenarios.CONVERSION), is_whole, only)
