@@ -25,6 +25,9 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 """All that a process started by the agent inherits."""
 
+DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL", "--")
+"""Begins the command line of a process that is killed when the thread that started it ends."""
+
 KILL_SECONDS = 5
 CHUNK = 32768
 LINES_TOLD = 3
@@ -115,7 +118,7 @@ def run(
     try:
         stdout, stderr = _exchange(process, stdin or b"", time.monotonic() + timeout)
     except BaseException as error:
-        _kill_group(process, program)
+        kill_group(process, program)
         if isinstance(error, TimeoutError):
             problem = f"it did not end within {timeout:g} s and was killed"
             raise SystemFailure(subject=program, problem=problem) from None
@@ -123,8 +126,32 @@ def run(
     completed = Completed(stdout.decode(errors="replace"), stderr.decode(errors="replace"), process.wait())
     LOG.debug("%s ended with code %d", program, completed.code)
     if completed.code not in accept:
-        raise SystemFailure(subject=program, problem=_reason(completed, (stdin or b"").decode(errors="replace")))
+        fed = (stdin or b"").decode(errors="replace")
+        raise SystemFailure(subject=program, problem=reason(completed.code, completed.stderr, fed))
     return completed
+
+
+def start(
+    argv: Sequence[str], *, stdin: int, stdout: int, user: str | None, environment: Mapping[str, str] | None
+) -> "subprocess.Popen[bytes]":
+    """Start a process as the leader of a group of its own, its standard error a pipe.
+
+    :param stdin: as ``subprocess.Popen`` takes it; ``stdout`` likewise.
+    :raises SystemFailure: it is not there.
+    """
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env={**ENVIRONMENT, **(environment or {})},
+            process_group=0,
+            **identity(user),
+        )
+    except OSError as error:
+        raise SystemFailure(subject=Path(argv[0]).name, problem=f"it cannot be started: {error.strerror}") from None
 
 
 def _exchange(process: "subprocess.Popen[bytes]", stdin: bytes, deadline: float) -> tuple[bytes, bytes]:
@@ -178,7 +205,8 @@ def _hand_over(pipe: int, unread: memoryview) -> memoryview:
         return unread[:0]
 
 
-def _kill_group(process: "subprocess.Popen[bytes]", program: str) -> None:
+def kill_group(process: "subprocess.Popen[bytes]", program: str) -> None:
+    """Kill a process that leads a group, and everything in it; not waited for longer than a dead disk deserves."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     for stream in (process.stdin, process.stdout, process.stderr):
@@ -192,14 +220,17 @@ def _kill_group(process: "subprocess.Popen[bytes]", program: str) -> None:
         LOG.error("%s (process %d) cannot be killed: it waits for the kernel", program, process.pid)
 
 
-def _reason(completed: Completed, stdin: str) -> str:
-    lines = [line.strip() for line in completed.stderr.splitlines() if line.strip()]
+def reason(code: int, stderr: str, fed: str) -> str:
+    """Why a process failed, for a sentence.
+
+    :param code: what it ended with, negative for a signal.
+    :param stderr: its end is quoted.
+    :param fed: what it has read, of which nothing is quoted.
+    """
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     told = " / ".join(lines[-LINES_TOLD:])[-CHARACTERS_TOLD:]
-    said = _without_echo("".join(character if character.isprintable() else "?" for character in told), stdin)
-    if completed.code < 0:
-        end = f"it was ended by {signal.Signals(-completed.code).name}"
-    else:
-        end = f"it ended with code {completed.code}"
+    said = _without_echo("".join(character if character.isprintable() else "?" for character in told), fed)
+    end = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with code {code}"
     return f"{said} ({end})" if said else end
 
 
