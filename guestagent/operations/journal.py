@@ -160,6 +160,13 @@ class Journal:
                 "UPDATE steps SET kept = NULL WHERE operation = (SELECT number FROM operations WHERE id = ?)",
                 (operation.id,),
             )
+            if operation.state is OperationState.DONE:
+                # The code path that continues nothing does not note that a step is done.
+                connection.execute(
+                    "UPDATE steps SET state = ?, ended = ? WHERE state = ?"
+                    " AND operation = (SELECT number FROM operations WHERE id = ?)",
+                    (DONE, now, RUNNING, operation.id),
+                )
             connection.execute(
                 "DELETE FROM operations WHERE told AND number <= (SELECT number FROM operations"
                 " WHERE ended IS NOT NULL ORDER BY number DESC LIMIT 1 OFFSET ?)",
