@@ -56,21 +56,24 @@ class Recovery:
     def take_up(self) -> None:
         """Queue what is to be continued or undone, and end the rest."""
         left = list(self._journal.unfinished())
-        bringing_up = [one for one in left if one.name in BRINGS_UP and one.ended is None]
-        if self._record.current.phase is Phase.PREPARING and not any(map(_is_continued, bringing_up)):
+        operations = {one.id: self._operation(one) for one in left if one.ended is None}
+        is_brought_up = any(one.name in BRINGS_UP and one.given_up is None for one in operations.values())
+        if self._record.current.phase is Phase.PREPARING and not is_brought_up:
             LOG.error("The agent ended while it was preparing the instance; the instance has failed")
             self._record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
         for one in left:
             if one.ended is not None:
-                self._tell(one, EndedEarlier(problem=one.ended) if one.ended else None)
+                self._say(one, EndedEarlier(problem=one.ended) if one.ended else None)
             else:
-                self._take_up(one)
+                self._take_up(one, operations[one.id])
 
-    def _take_up(self, one: Unfinished) -> None:
+    def _operation(self, one: Unfinished) -> Operation:
         try:
-            operation = self._revived(one)
+            return self._revived(one)
         except GuestAgentError as problem:
-            operation = self._hollow(one, problem)
+            return self._hollow(one, problem)
+
+    def _take_up(self, one: Unfinished, operation: Operation) -> None:
         if operation.given_up is None:
             LOG.warning("Going on with '%s' (request %s), which an earlier agent began", one.name, one.request_id)
         else:
@@ -104,9 +107,15 @@ class Recovery:
             raise problem
 
         def tell(operation: Operation) -> None:
-            self._tell(one, problem)
+            self._say(one, problem)
 
         return Operation(one.name, one.request_id, fail, one.request, tell, one.id, one.path, given_up=problem)
+
+    def _say(self, one: Unfinished, error: GuestAgentError | None) -> None:
+        try:
+            self._tell(one, error)
+        except GuestAgentError as problem:
+            LOG.error("Nobody hears how '%s' (request %s) ended: %s", one.name, one.request_id, problem)
 
 
 def adopt(store: Store, record: InstanceRecord, recognise: Callable[[], dict[str, Any] | None]) -> None:
@@ -116,7 +125,7 @@ def adopt(store: Store, record: InstanceRecord, recognise: Callable[[], dict[str
 
     :param recognise: asks the plugin; see :meth:`guestagent.manager.BaseDatastoreManager.recognise`.
     """
-    if not store.is_new:
+    if record.current.phase is not Phase.NEW:
         return
     try:
         found = recognise()

@@ -75,14 +75,12 @@ class Store:
 
     :param directory: holds the file.
     :ivar path: the file.
-    :ivar is_new: nothing had been written there before.
     :ivar set_aside: where the damaged file is that was found; none: there was none.
     :raises SystemFailure: it cannot be opened, or a newer agent has written it.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
-        self.is_new = False
         self.set_aside: Path | None = None
         self._lock = threading.RLock()
         try:
@@ -169,7 +167,6 @@ class Store:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         [(version,)] = connection.execute("PRAGMA user_version").fetchall()
-        self.is_new = version == 0
         if version > len(MIGRATIONS):
             problem = (
                 f"a newer agent wrote it (schema {version}, this one knows {len(MIGRATIONS)}); use its image again"

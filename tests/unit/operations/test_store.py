@@ -73,9 +73,8 @@ def files_of(directory: Path) -> set[str]:
 
 
 class TestTheFile:
-    def test_a_new_one_is_new_once(self, open_store: Open) -> None:
-        assert open_store().is_new
-        assert not open_store().is_new
+    def test_a_new_one_is_nothing_to_be_set_aside(self, open_store: Open) -> None:
+        assert open_store().set_aside is None
         assert open_store().set_aside is None
 
     def test_all_of_it_is_for_the_agent_alone(self, open_store: Open, tmp_path: Path) -> None:
@@ -195,7 +194,6 @@ class TestSchema:
         assert read(store) == "text"
         assert [tuple(row) for row in store.fetch("SELECT id, colour FROM operations")] == [("a", "red")]
         assert store.fetch("SELECT * FROM more") == []
-        assert not store.is_new
         assert store.set_aside is None
 
     def test_one_that_cannot_be_brought_up_stays_as_it_is(
@@ -285,7 +283,6 @@ class TestDamage:
         before = path.read_bytes() if path.is_file() else None
 
         store = open_store()
-        assert store.is_new
         assert names(store) == []
         assert store.set_aside is not None
         assert store.set_aside.parent == path.parent
@@ -372,7 +369,6 @@ class TestADiskThatRefuses:
                 with pytest.raises(SystemFailure, match="Opening"):
                     Store(tmp_path)
         store = open_store()
-        assert store.is_new
         assert store.set_aside is None
         assert not [name for name in files_of(tmp_path) if "damaged" in name]
 
