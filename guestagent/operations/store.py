@@ -92,7 +92,7 @@ class Store:
     def change(self) -> Iterator[sqlite3.Connection]:
         """What the block writes is on disk when it ends, or not written when it or the disk fails.
 
-        :raises SystemFailure: the disk refuses.
+        :raises SystemFailure: the disk refuses, or the text of a value is no Unicode.
         """
         with self._lock:
             try:
@@ -107,7 +107,7 @@ class Store:
                     raise
             except sqlite3.IntegrityError:
                 raise
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeError) as error:
                 raise self._failed("Writing", error) from error
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
@@ -118,7 +118,7 @@ class Store:
         with self._lock:
             try:
                 return self._connection.execute(statement, values).fetchall()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeError) as error:
                 raise self._failed("Reading", error) from error
 
     def close(self) -> None:
@@ -187,5 +187,5 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{companion}").rename(f"{self.set_aside}{companion}")
 
-    def _failed(self, what: str, error: sqlite3.Error | OSError) -> SystemFailure:
+    def _failed(self, what: str, error: Exception) -> SystemFailure:
         return SystemFailure(subject=f"{what} {self.path}", problem=getattr(error, "strerror", None) or error)

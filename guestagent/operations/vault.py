@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from guestagent.contract.errors import SystemFailure
+from guestagent.contract.errors import InvalidValue, SystemFailure
 from guestagent.system import aes, files
 
 NAME = "journal.key"
@@ -34,11 +34,18 @@ class Vault:
     def seal(self, value: Any) -> bytes:
         """The value, of types that JSON has, unreadable without the key.
 
+        :raises InvalidValue: it is too deep, or a text in it is no Unicode.
         :raises SystemFailure: there is no key and none can be written.
         """
+        try:
+            text = msgspec.json.encode(value)
+        except (ValueError, RecursionError) as error:
+            # Their own words would repeat a part of the value.
+            problem = f"it cannot be written down ({type(error).__name__})"
+            raise InvalidValue(subject="A value for the journal", problem=problem) from None
         cipher_key, tag_key = self._keys()
         vector = os.urandom(aes.BLOCK)
-        sealed = vector + aes.encrypt(cipher_key, vector, msgspec.json.encode(value))
+        sealed = vector + aes.encrypt(cipher_key, vector, text)
         return hmac.digest(tag_key, sealed, hashlib.sha256) + sealed
 
     def open(self, sealed: bytes) -> Any:

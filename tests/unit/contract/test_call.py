@@ -212,3 +212,24 @@ def test_the_base_manager_supports_what_the_runtime_answers_by_itself() -> None:
         "operation_cancel",
         "convert_engine",
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "subject"),
+    [
+        ({"backup_info": {"id": "b1", "name": "x"}}, "b1"),
+        ({"backup_info": {"name": "x"}}, None),
+        ({"backup_info": {"id": 7}}, None),
+        ({"backup_info": {"id": ["b1"]}}, None),
+        ({"backup_info": None}, None),
+        ({"backup_info": "b1"}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_done_once_is_known_by_its_subject(arguments: dict[str, Any], subject: str | None) -> None:
+    assert declared("create_backup").subject_of(arguments) == subject
+
+
+def test_most_calls_have_no_subject() -> None:
+    assert declared("create_user").subject_of({"users": [], "backup_info": {"id": "b1"}}) is None
+    assert {one.name for one in CALLS if one.once} == {"create_backup"}

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from guestagent.contract.errors import Busy, Leaving, NotFound
-from guestagent.operations.operation import Operation
+from guestagent.contract.errors import Busy, Cancelled, Leaving, NotCancellable, NotFound, SystemFailure
+from guestagent.contract.operations import CodePath, OperationState
+from guestagent.operations.journal import Duplicate, Journal
+from guestagent.operations.operation import Operation, Request
 from guestagent.operations.queue import OperationQueue
+from tests.unit.storage.full_disk import full_disk
 
 PATIENCE = 10
 
@@ -217,3 +220,171 @@ def test_a_caller_that_waits_while_the_agent_leaves_still_gets_its_answer(
 def test_draining_twice_and_draining_an_idle_queue_return_at_once(operations: OperationQueue) -> None:
     operations.drain()
     operations.drain()
+
+
+class TestInTheJournal:
+    @pytest.fixture
+    def path(self) -> list[CodePath]:
+        """The instance's code path, which can change."""
+        return [CodePath.LEGACY]
+
+    @pytest.fixture
+    def operations(
+        self, busy_wait: list[float], gate: Gate, journal: Journal, path: list[CodePath]
+    ) -> Iterator[OperationQueue]:
+        made = OperationQueue(lambda: busy_wait[0], journal, lambda: path[0])
+        yield made
+        gate.open.set()
+        made.drain()
+
+    @staticmethod
+    def asked(work: Callable[[], Any], **request: Any) -> Operation:
+        """What somebody asked for, and may ask for again."""
+        return Operation("work", "req-1", work, Request("", {}, {}, **request))
+
+    def test_what_is_accepted_is_in_it(self, operations: OperationQueue, journal: Journal, gate: Gate) -> None:
+        operations.enqueue(self.asked(gate.work))
+        waiting = self.asked(lambda: None)
+        operations.enqueue(waiting)
+        assert journal.list(1)[0].id == waiting.id
+        assert gate.begun.wait(PATIENCE)
+        assert [one.state for one in operations.list(5)] == ["queued", "running"]
+
+    def test_what_a_caller_waits_for_is_in_it_when_it_runs(self, operations: OperationQueue, journal: Journal) -> None:
+        assert operations.run(self.asked(lambda: [one.state for one in journal.list(5)], awaited=True)) == ["running"]
+        assert [one.state for one in journal.list(5)] == ["done"]
+
+    def test_what_a_caller_did_not_wait_for_is_not(
+        self, operations: OperationQueue, journal: Journal, gate: Gate, busy_wait: list[float]
+    ) -> None:
+        operations.enqueue(self.asked(gate.work))
+        assert gate.begun.wait(PATIENCE)
+        busy_wait[0] = 0.01
+        with pytest.raises(Busy):
+            operations.run(self.asked(lambda: None, awaited=True))
+        assert len(journal.list(5)) == 1
+
+    def test_what_comes_twice_is_done_once(self, operations: OperationQueue) -> None:
+        done: list[str] = []
+        operations.enqueue(self.asked(lambda: done.append("once"), message_id="m")).result(PATIENCE)
+        with pytest.raises(Duplicate):
+            operations.enqueue(self.asked(lambda: done.append("twice"), message_id="m"))
+        with pytest.raises(Duplicate):
+            operations.run(self.asked(lambda: done.append("twice"), message_id="m", awaited=True))
+        assert done == ["once"]
+        assert [one.state for one in operations.list(5)] == ["done"]
+
+    def test_what_cannot_be_written_down_is_not_done(self, operations: OperationQueue) -> None:
+        done: list[int] = []
+        with full_disk(), pytest.raises(SystemFailure):
+            operations.enqueue(self.asked(lambda: done.append(1)))
+        with full_disk(), pytest.raises(SystemFailure):
+            operations.run(self.asked(lambda: done.append(2), awaited=True))
+        operations.run(self.asked(lambda: done.append(3), awaited=True))
+        assert done == [3]
+
+    def test_an_end_that_cannot_be_written_down_is_told_all_the_same(
+        self, operations: OperationQueue, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        told: list[OperationState] = []
+        disk = full_disk()
+        one = self.asked(disk.__enter__)
+
+        def tell(operation: Operation) -> None:
+            disk.__exit__(None, None, None)
+            told.append(operation.state)
+
+        one.ended = tell
+        operations.enqueue(one).result(PATIENCE)
+        assert told == [OperationState.DONE]
+        assert "does not know how 'work' (request req-1) ended" in caplog.text
+
+    def test_its_end_is_on_disk_before_anybody_hears_of_it(self, operations: OperationQueue, journal: Journal) -> None:
+        seen: list[str] = []
+        one = self.asked(lambda: None)
+        one.ended = lambda operation: seen.extend(known.state for known in journal.list(5))
+        operations.enqueue(one).result(PATIENCE)
+        assert seen == ["done"]
+
+    def test_a_mistake_is_in_it_without_its_text(self, operations: OperationQueue) -> None:
+        def fail() -> None:
+            raise ValueError("s3cr3t")
+
+        with pytest.raises(ValueError, match="s3cr3t"):
+            operations.run(self.asked(fail, awaited=True))
+        [known] = operations.list(5)
+        assert known.error is not None
+        assert "'work' failed unexpectedly (ValueError)" in known.error
+        assert "s3cr3t" not in known.error
+
+    def test_the_code_path_is_that_of_the_moment_when_its_turn_comes(
+        self, operations: OperationQueue, gate: Gate, path: list[CodePath]
+    ) -> None:
+        operations.enqueue(self.asked(gate.work))
+        assert gate.begun.wait(PATIENCE)
+        future = operations.enqueue(self.asked(lambda: None))
+        path[0] = CodePath.CONVERGENCE
+        gate.open.set()
+        future.result(PATIENCE)
+        assert [one.engine for one in operations.list(5)] == ["convergence", "legacy"]
+
+    def test_but_of_one_that_an_earlier_agent_began_its_own(
+        self, operations: OperationQueue, journal: Journal, path: list[CodePath]
+    ) -> None:
+        one = self.asked(lambda: None)
+        journal.accept(one)
+        one.resumed = True
+        path[0] = CodePath.CONVERGENCE
+        operations.resume(one)
+        operations.drain()
+        assert [known.engine for known in journal.list(5)] == ["legacy"]
+
+    def test_what_waits_can_be_cancelled_and_never_begins(self, operations: OperationQueue, gate: Gate) -> None:
+        done: list[int] = []
+        told: list[str] = []
+        operations.enqueue(self.asked(gate.work))
+        one = self.asked(lambda: done.append(1))
+        one.ended = lambda operation: told.append(str(operation.error))
+        operations.enqueue(one)
+        assert operations.show(one.id).cancellable
+
+        shown = operations.cancel(one.id)
+        assert (shown.state, shown.cancellable) == ("cancelled", False)
+        assert told == ["'work' was cancelled before it began."]
+        assert isinstance(one.error, Cancelled)
+        gate.open.set()
+        operations.run(self.asked(lambda: None, awaited=True))
+        assert done == []
+
+    def test_what_has_ended_cannot_be_cancelled(self, operations: OperationQueue) -> None:
+        one = self.asked(lambda: None)
+        operations.enqueue(one).result(PATIENCE)
+        with pytest.raises(NotCancellable, match=rf"{one.id} \('work'\) cannot be cancelled: it has ended"):
+            operations.cancel(one.id)
+
+    def test_what_runs_without_a_plan_cannot_be_cancelled(self, operations: OperationQueue, gate: Gate) -> None:
+        one = self.asked(gate.work)
+        future = operations.enqueue(one)
+        assert gate.begun.wait(PATIENCE)
+        with pytest.raises(NotCancellable, match="must not be left in the middle"):
+            operations.cancel(one.id)
+        gate.open.set()
+        assert future.result(PATIENCE) == "through"
+
+    @pytest.mark.parametrize("name", ["nosuch", "", "x" * 100_000])
+    def test_what_is_not_there_is_said(self, operations: OperationQueue, name: str) -> None:
+        for ask in (operations.show, operations.cancel):
+            with pytest.raises(NotFound) as refused:
+                ask(name)
+            assert len(str(refused.value)) < 200
+
+    def test_draining_does_what_was_taken_up_from_an_earlier_agent(
+        self, operations: OperationQueue, journal: Journal
+    ) -> None:
+        done: list[int] = []
+        for number in range(5):
+            one = self.asked(functools.partial(done.append, number))
+            journal.accept(one)
+            operations.resume(one)
+        operations.drain()
+        assert done == [0, 1, 2, 3, 4]

@@ -141,6 +141,13 @@ class TestChanges:
             change()
         assert read(store) is None
 
+    def test_a_text_that_is_no_unicode_is_refused(self, store: Store) -> None:
+        with pytest.raises(SystemFailure, match="surrogates not allowed"):
+            write(store, "\ud800")
+        with pytest.raises(SystemFailure, match="surrogates not allowed"):
+            store.fetch("SELECT * FROM operations WHERE id = ?", ("\ud800",))
+        assert read(store) is None
+
     def test_a_row_that_must_not_be_is_the_callers_mistake(self, store: Store) -> None:
         with pytest.raises(sqlite3.IntegrityError), store.change() as connection:
             connection.execute("INSERT INTO instance (only, record) VALUES (2, 'another')")

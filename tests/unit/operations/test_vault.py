@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guestagent.contract.errors import SystemFailure
+from guestagent.contract.errors import InvalidValue, SystemFailure
 from guestagent.operations.vault import NAME, Vault
 from guestagent.system import files
 
@@ -21,6 +21,21 @@ SEALER = 8
 )
 def test_what_was_sealed_can_be_opened(tmp_path: Path, value: Any) -> None:
     assert Vault(tmp_path).open(Vault(tmp_path).seal(value)) == value
+
+
+def deep() -> list[Any]:
+    made: list[Any] = []
+    for _ in range(100_000):
+        made = [made]
+    return made
+
+
+@pytest.mark.parametrize("value", [f"{SECRET} \ud800", {f"{SECRET} \udcff": 1}, deep()], ids=["text", "key", "deep"])
+def test_what_cannot_be_written_down_is_refused_without_a_word_of_it(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(InvalidValue, match="cannot be written down") as refused:
+        Vault(tmp_path).seal(value)
+    assert SECRET not in str(refused.value)
+    assert refused.value.__cause__ is None
 
 
 def test_nothing_of_it_can_be_read(tmp_path: Path) -> None:
