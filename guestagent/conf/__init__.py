@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from guestagent.conf import agent, image, instance, operations
+from guestagent.conf import agent, backup, image, instance, operations
 
 DEFAULT_FILES = ("/etc/guestagent/image.conf", "/etc/guestagent/guestagent.conf")
 """Read when they exist, before anything that the command line names."""
@@ -18,6 +18,7 @@ def register(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(image.OPTIONS, group=image.GROUP)
     conf.register_opts(agent.OPTIONS, group=agent.GROUP)
     conf.register_opts(operations.OPTIONS, group=operations.GROUP)
+    conf.register_opts(backup.OPTIONS, group=backup.GROUP)
 
 
 def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
@@ -42,8 +43,16 @@ def load(conf: cfg.ConfigOpts, arguments: Sequence[str], program: str) -> None:
     _check(conf)
 
 
+def arguments(conf: cfg.ConfigOpts) -> list[str]:
+    """The command line with which another program reads the files that this one has read."""
+    sources = [("--config-file", name) for name in conf.config_file] + [
+        ("--config-dir", name) for name in conf.config_dir
+    ]
+    return [f"{kind}={name}" for kind, name in sources]
+
+
 def _check(conf: cfg.ConfigOpts) -> None:
     """Read every value once: oslo.config converts them when they are asked for, which is too late for us."""
-    for module in (image, agent, operations):
+    for module in (image, agent, operations, backup):
         for option in module.OPTIONS:
             getattr(conf[module.GROUP], option.dest)

@@ -2,7 +2,7 @@
 
 from oslo_config import cfg
 
-from guestagent.conf import agent, image, instance, operations
+from guestagent.conf import agent, backup, image, instance, operations
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -12,6 +12,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (image.GROUP, image.OPTIONS),
         (agent.GROUP, agent.OPTIONS),
         (operations.GROUP, operations.OPTIONS),
+        (backup.GROUP, backup.OPTIONS),
     ]
 
 

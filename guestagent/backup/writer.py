@@ -1,0 +1,188 @@
+"""The way of a backup into a store: the stages put together."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from oslo_log import log
+
+from guestagent.backup import compression, encryption, manifest, segments
+from guestagent.backup.base import Source, Taken
+from guestagent.backup.lanes import Lanes
+from guestagent.backup.patience import Patience
+from guestagent.backup.progress import Meter, Progress, silent
+from guestagent.backup.segments import Shelf
+from guestagent.backup.settings import Settings
+from guestagent.backup.throttle import Throttle
+from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import GuestAgentError
+from guestagent.storage.base import BaseStorage
+from guestagent.system import waiting
+
+LOG = log.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """A backup whose segments are in the store; it lacks its manifest.
+
+    :ivar size: of the stream as the strategy gave it, in bytes.
+    :ivar sha256: of that stream, hexadecimal.
+    :ivar stored: of all segments.
+    :ivar segments: in their order.
+    :ivar compression: its name in the manifest.
+    :ivar encryption: none: it is not encrypted.
+    :ivar taken: what the strategy knew at the end.
+    """
+
+    size: int
+    sha256: str
+    stored: int
+    segments: list[manifest.Segment]
+    compression: str
+    encryption: manifest.Encryption | None
+    taken: Taken
+
+
+def write(
+    source: Source,
+    storage: BaseStorage,
+    context: RequestContext,
+    container: str,
+    backup_id: str,
+    settings: Settings,
+    progress: Progress = silent,
+    expected: int | None = None,
+) -> Written:
+    """Read a source to its end and keep it as segments ``<backup id>/00000001`` and so on.
+
+    The source is read, finished, hashed and the progress told in the thread that calls. When anything fails, what was
+    uploaded is deleted before the error goes on.
+
+    :param expected: the bytes that the source will have, roughly; none: nobody knows.
+    :raises StorageError: the store refused for longer than ``[backup]`` has patience.
+    :raises GuestAgentError: the source failed, the operation was cancelled, or a key is missing.
+    """
+    shelf = Shelf(storage, context, container, backup_id, Throttle(settings.bandwidth_limit), settings.patience)
+    stream = _Stream(source, Meter(progress, expected), Throttle(settings.io_limit))
+    how = None
+    if settings.algorithm is not None and settings.keys is not None:
+        how = encryption.begin(settings.algorithm, settings.keys)
+    uploads: _Uploads | None = None
+    try:
+        with Lanes(settings.parallel, "upload") as carriers, Lanes(settings.threads, "compress") as packers:
+            uploads = _Uploads(shelf, carriers, settings.parallel)
+            chunks: Iterator[bytes] = compression.compress(
+                iter(stream), settings.compression, settings.level, packers, settings.threads + compression.AHEAD
+            )
+            if how is not None and settings.keys is not None:
+                chunks = encryption.encrypt(chunks, how, settings.keys, backup_id)
+            for piece in segments.split(chunks, settings.segment_size):
+                uploads.add(piece)
+                del piece
+            kept = uploads.finish()
+    except BaseException:
+        if uploads is not None:
+            _remove(shelf, uploads.names)
+        raise
+    taken = stream.end()
+    stored = sum(segment.size for segment in kept)
+    return Written(stream.meter.done, stream.sha256.hexdigest(), stored, kept, settings.compression, how, taken)
+
+
+class _Stream:
+    """The source in blocks, which are counted and hashed as they pass."""
+
+    def __init__(self, source: Source, meter: Meter, throttle: Throttle) -> None:
+        self.meter = meter
+        self.sha256 = hashlib.sha256()
+        self._source = source
+        self._throttle = throttle
+        self._taken: Taken | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self._block():
+            waiting.check()
+            self._throttle.take(len(block))
+            self.sha256.update(block)
+            self.meter.count(len(block))
+            yield block
+            del block
+        self._taken = self._source.finish()
+
+    def end(self) -> Taken:
+        """What the source knew at its end, which was reached."""
+        assert self._taken is not None  # noqa: S101  the loop above ends in no other way
+        self.meter.end()
+        return self._taken
+
+    def _block(self) -> bytes:
+        """The next bytes of the source, a whole block of them but at the end."""
+        first = self._source.read(compression.BLOCK)
+        if not first or len(first) == compression.BLOCK:
+            return first
+        parts = [first]
+        missing = compression.BLOCK - len(first)
+        while missing and (part := self._source.read(missing)):
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+
+class _Uploads:
+    """Segments on their way, some at a time.
+
+    :ivar names: of those that may be in the store.
+    """
+
+    def __init__(self, shelf: Shelf, lanes: Lanes, parallel: int) -> None:
+        self.names: list[str] = []
+        self._shelf = shelf
+        self._lanes = lanes
+        self._parallel = parallel
+        self._kept: list[concurrent.futures.Future[manifest.Segment]] = []
+        self._pending: list[concurrent.futures.Future[manifest.Segment]] = []
+
+    def add(self, chunks: list[bytes]) -> None:
+        """Begin with one more, when there is room for it.
+
+        :raises StorageError: one that was begun before has failed.
+        """
+        self._wait_until_fewer_than(self._parallel)
+        self.names.append(segments.name_of(len(self.names) + 1))
+        future = self._lanes.submit(self._shelf.put, (self.names[-1], chunks))
+        self._kept.append(future)
+        self._pending.append(future)
+
+    def finish(self) -> list[manifest.Segment]:
+        """Wait for all of them.
+
+        :raises StorageError: one has failed.
+        """
+        self._wait_until_fewer_than(1)
+        return [future.result() for future in self._kept]
+
+    def _wait_until_fewer_than(self, most: int) -> None:
+        while True:
+            for future in self._pending:
+                if future.done():
+                    future.result()
+            self._pending = [future for future in self._pending if not future.done()]
+            if len(self._pending) < most:
+                return
+            self._lanes.wait(self._pending)
+
+
+def _remove(shelf: Shelf, names: Iterable[str]) -> None:
+    """Remove segments of a backup that will not be; the first one that cannot be removed ends it."""
+    hasty = Patience(shelf.patience.retries, seconds=0)
+    with waiting.shielded():
+        for name in names:
+            try:
+                hasty.try_to(functools.partial(shelf.delete, name))
+            except GuestAgentError as error:
+                # What has failed is the error that counts; a store that refuses one refuses the others too.
+                LOG.warning("What backup '%s' has left in %s stays there: %s", shelf.backup, shelf.container, error)
+                return

@@ -1,0 +1,76 @@
+"""``[backup]``: what is done with the stream of a backup between the database and the store."""
+
+from oslo_config import cfg
+
+GROUP = "backup"
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "compression",
+        default="zstd",
+        choices=["zstd", "gzip", "none"],
+        help="How new backups are compressed; a restore reads all of them.",
+    ),
+    cfg.IntOpt(
+        "compression_level",
+        default=1,
+        min=-7,
+        max=19,
+        help="The level: -7 to 19 for zstd, 1 to 9 for gzip. Higher ones are slower, and from 10 on take more memory.",
+    ),
+    cfg.IntOpt(
+        "compression_threads",
+        default=2,
+        min=1,
+        max=64,
+        help="Threads that compress, or decompress, at a time; each takes about 4 MiB.",
+    ),
+    cfg.StrOpt(
+        "encryption_algorithm",
+        choices=["AES-256-GCM", "ChaCha20-Poly1305", "none"],
+        help="How new backups are encrypted. Unset: with AES-256-GCM if there is a key, not at all if there is none. "
+        "An algorithm without a key is refused; 'none' with keys only decrypts.",
+    ),
+    cfg.ListOpt(
+        "encryption_keys",
+        default=[],
+        secret=True,
+        help="Keys, each as <id>:<64 hexadecimal digits>. Prefer encryption_key_file; these come before those.",
+    ),
+    cfg.StrOpt(
+        "encryption_key_file",
+        help="A file of mode 0600 with a key on each line: <id> <64 hexadecimal digits>. To change the key, put the "
+        "new one first and keep the old ones: backups name theirs.",
+    ),
+    cfg.StrOpt("encryption_key_id", help="The key that encrypts new backups. Unset: the first one."),
+    cfg.IntOpt(
+        "segment_size",
+        default=1 << 24,
+        min=1 << 16,
+        max=1 << 30,
+        help="Bytes of one object in the store. One more of them than parallel_transfers are held in memory.",
+    ),
+    cfg.IntOpt("parallel_transfers", default=2, min=1, max=32, help="Segments that are sent or fetched at a time."),
+    cfg.IntOpt(
+        "bandwidth_limit", default=0, min=0, help="Bytes per second that go to the store or come from it; 0: no limit."
+    ),
+    cfg.IntOpt(
+        "io_limit",
+        default=0,
+        min=0,
+        help="Bytes per second of the database's stream, before it is compressed, which is what its disk has to give "
+        "or take; 0: no limit.",
+    ),
+    cfg.IntOpt(
+        "retries",
+        default=5,
+        min=0,
+        help="How often what the store refuses is tried again at least, after longer and longer pauses.",
+    ),
+    cfg.IntOpt(
+        "retry_patience",
+        default=600,
+        min=0,
+        help="Seconds for which it is tried again at least, so that a network that is away for minutes is outlived.",
+    ),
+]
