@@ -76,6 +76,7 @@ class AgentService(service.Service):  # type: ignore[misc]
                 description=loaded.description,
             )
         )
+        files.sweep(Path(conf.agent.run_dir))
         manager.tidy()
         adopt(self._store, record, manager.recognise)
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)

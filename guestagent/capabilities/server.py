@@ -94,6 +94,9 @@ class ManagedServer(Configurable, abc.ABC):
         if not is_ready:
             steps = self._first_steps(preparation, backup_info, cluster_config, snapshot)
             self._bring_up(Plan("prepare", steps, cancellable=True), preparation)
+        else:
+            # An earlier agent came as far as that, and the machine may have rebooted since.
+            self.ensure_running()
         self._populate(context, databases, users, root_password, modules)
 
     def rebuild(
