@@ -135,10 +135,16 @@ class MariaDBSettings(ServerAccess, Configurable):
 
     def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
         text = self.render(overrides)
+
+        def remember() -> None:
+            present = self.configuration.read(OVERRIDES)
+            if present != text:  # a request that came twice must not forget what the first one has replaced
+                self._remember_replaced(present)
+
         steps = [
             Step(
                 "remember the present overrides",
-                lambda: self._remember_replaced(self.configuration.read(OVERRIDES)),
+                remember,
                 keep=self._replaced,
                 undo=self._remember_replaced,
             ),
