@@ -39,8 +39,7 @@ class _Program:
     :param user: the account that it runs as; see :func:`command.identity`.
     :param environment: in addition to :data:`command.ENVIRONMENT`; never holds a secret.
     :param log_file: that what it says on its standard error is appended to, made with mode 0600.
-    :raises SystemFailure: it is not there.
-    :raises OSError: the log cannot be written.
+    :raises SystemFailure: it is not there, or the log cannot be written.
     """
 
     def __init__(
@@ -222,7 +221,10 @@ class Consumer(_Program):
 
 
 def _appended(path: Path) -> int:
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOG_MODE)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOG_MODE)
+    except OSError as error:
+        raise SystemFailure(subject=f"Opening {path}", problem=error.strerror) from None
     os.fchmod(handle, LOG_MODE)
     return handle
 
