@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import pprint
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from guestagent import contract
@@ -70,22 +70,23 @@ def die_in(
     scenario: Scenario,
     undisturbed: Undisturbed,
     moment: Moment,
-    meanwhile: Callable[[], None] = lambda: None,
+    server_too: bool = False,
 ) -> list[str]:
     """Have the agent die at a moment of the operation and start another one.
 
-    :param meanwhile: what happens between the two.
+    :param server_too: the server dies with it.
     :returns: what is not as it must be, in words.
     """
     scenario.arrange(guest)
     guest.wait_for_rest()
     if wrong := differences(undisturbed.before, state_of(guest)):
-        return ["the beginning is not what it was", *_told(wrong)]
+        return ["the beginning is not what it was", *told(wrong)]
     reported = len(guest.conductor.reports)
     guest.script.kill_at(moment)
     sent = scenario.send(guest)
     guest.wait_for_death()
-    meanwhile()
+    if server_too:
+        guest.kill_server()
     restarted = len(guest.conductor.reports)
     guest.agent.boot(guest.wire)
     wanted = expected_end(guest.path, scenario, moment, undisturbed.end)
@@ -93,7 +94,7 @@ def die_in(
     guest.wait_for_rest()
     return [
         *_wrong_end(guest, sent, wanted, details),
-        *_wrong_state(guest, scenario, undisturbed, wanted, moment),
+        *_wrong_state(guest, scenario, undisturbed, wanted, server_too),
         *litter(guest),
         *_untold(guest, scenario, sent, wanted, reported),
         *_wrong_status(guest, restarted),
@@ -119,29 +120,35 @@ def _wrong_end(guest: Guest, sent: Sent, wanted: str | None, details: dict[str, 
 
 
 def _wrong_state(
-    guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None, moment: Moment
+    guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None, server_too: bool
 ) -> list[str]:
     found = state_of(guest)
-    if scenario.given_up is not None and wanted == "failed":
+    if wanted == "failed" and scenario.given_up is not None:
         return scenario.given_up(guest, undisturbed.after)
-    if wanted is None:
-        return _told(differences(undisturbed.before, found))
-    if wanted == undisturbed.end and (guest.path is CodePath.CONVERGENCE or not scenario.fails):
-        return _told(differences(undisturbed.after, found))
-    half = {
-        name: both
-        for name, both in differences(undisturbed.before, found).items()
-        if not (name.startswith(tuple(scenario.may_stay)) and both[1] in _either(undisturbed, name))
-        and not name.startswith(tuple(scenario.may_differ))
+    if wanted is not None and wanted == undisturbed.end and (guest.path is CodePath.CONVERGENCE or not scenario.fails):
+        return told(differences(undisturbed.after, found))
+    if wanted is None and not server_too:
+        return told(differences(undisturbed.before, found))
+    return told(unsettled(scenario, undisturbed, found))
+
+
+def unsettled(scenario: Scenario, undisturbed: Undisturbed, found: State) -> dict[str, tuple[Any, Any]]:
+    """What is neither as it was nor as an operation that was given up may have left it."""
+    return {
+        name: (wanted, is_now)
+        for name, (wanted, is_now) in differences(undisturbed.before, found).items()
+        if not name.startswith(tuple(scenario.may_differ))
+        and not (name.startswith(tuple(scenario.may_stay)) and is_now in either(undisturbed, name))
     }
-    return _told(half)
 
 
-def _either(undisturbed: Undisturbed, name: str) -> list[Any]:
+def either(undisturbed: Undisturbed, name: str) -> list[Any]:
+    """What something is before and after."""
     return [undisturbed.before.get(name), undisturbed.after.get(name)]
 
 
-def _told(wrong: dict[str, tuple[Any, Any]]) -> list[str]:
+def told(wrong: dict[str, tuple[Any, Any]]) -> list[str]:
+    """Differences in words."""
     return [f"{name} is not as it should be:\n{_comparison(*both)}" for name, both in wrong.items()]
 
 
@@ -194,16 +201,23 @@ def see_some(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, is_whol
     see_each(guest, scenario, undisturbed, chosen)
 
 
-def see_each(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, chosen: Sequence[Moment]) -> None:
+def see_each(
+    guest: Guest,
+    scenario: Scenario,
+    undisturbed: Undisturbed,
+    chosen: Sequence[Moment],
+    server_too: bool = False,
+) -> None:
     """Die at each of the moments.
 
+    :param server_too: see :func:`die_in`.
     :raises AssertionError: something is not as it must be; all of it, by moment. After each such one the guest is
         as new.
     """
     found: list[str] = []
     for moment in chosen:
         try:
-            wrong = die_in(guest, scenario, undisturbed, moment)
+            wrong = die_in(guest, scenario, undisturbed, moment, server_too)
         except (AssertionError, CallFailed, NoReply) as error:
             wrong = [str(error)]
         if wrong:

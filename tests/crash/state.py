@@ -152,8 +152,8 @@ def _privileges(name: str, text: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     found.pop("password_last_changed", None)
     found.pop("version_id", None)
-    if not found.get("account_locked", False):
-        found.pop("account_locked", None)
+    # What a change of a login has touched is there and empty.
+    found = {key: value for key, value in found.items() if value or key == "access"}
     if name == "root" and found.get("authentication_string"):
         found["authentication_string"] = GENERATED
     return found

@@ -1,0 +1,132 @@
+"""The machine loses its power: the agent, the server, the run directory and the journal's last writes are gone."""
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from guestagent.contract.operations import CodePath
+from tests.crash import moments, scenarios
+from tests.crash.cases import Undisturbed, choose, either, go_undisturbed, told
+from tests.crash.conftest import MakeGuest
+from tests.crash.guest import PATIENCE, Guest
+from tests.crash.moments import Moment
+from tests.crash.scenarios import Scenario
+from tests.crash.state import differences, litter, state_of
+from tests.support.poll import eventually
+
+HEADER, FRAME_HEADER = 32, 24
+"""Bytes of a write-ahead log and of its frames; see SQLite's documentation, "WAL-mode File Format"."""
+SAMPLED = {"create users": (1, 3), "start with a new configuration": (2,), "change the certificate": (4,)}
+"""The operations that are tried where not all are, and how many frames are lost."""
+LOST = (1, 2, 3, 4, 5, 6)
+
+
+@pytest.fixture(scope="module", params=CodePath, ids=lambda path: path.value)
+def guest(request: pytest.FixtureRequest, make_guest: MakeGuest) -> Guest:
+    """A prepared guest."""
+    guest = make_guest(request.param)
+    guest.prepare()
+    guest.wait_for_rest()
+    guest.keep()
+    return guest
+
+
+@pytest.mark.parametrize("scenario", scenarios.on_a_prepared_guest(), ids=lambda scenario: scenario.name)
+def test_an_operation_whose_last_notes_are_lost_leaves_no_ruin(
+    guest: Guest, scenario: Scenario, is_whole: bool, only: str
+) -> None:
+    if not (is_whole or scenario.name in SAMPLED):
+        pytest.skip("of the whole")
+    guest.restore()
+    guest.boot()
+    undisturbed = go_undisturbed(guest, scenario)
+    later = [moment for moment in undisturbed.passed if moment.kind != moments.ACCEPTING and only in str(moment)]
+    found = [
+        f"{lost} frames lost at {moment}: {wrong}"
+        for lost in (LOST if is_whole else SAMPLED[scenario.name])
+        for moment in choose(later, f"{scenario.name} {lost} {guest.path.value}", 1)
+        for wrong in _cut_the_power(guest, scenario, undisturbed, moment, lost)
+    ]
+    assert not found, "\n".join(found)
+
+
+def _cut_the_power(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, moment: Moment, lost: int) -> list[str]:
+    scenario.arrange(guest)
+    guest.wait_for_rest()
+    guest.script.kill_at(moment)
+    sent = scenario.send(guest)
+    guest.wait_for_death()
+    guest.kill_server()
+    lose_frames(guest.agent.state_dir / "journal.db-wal", lost)
+    shutil.rmtree(guest.agent.directory / "run")
+    guest.boot()
+    found = state_of(guest)
+    wrong = litter(guest)
+    details = guest.operation(sent)
+    # Who has lost the last word on an operation may do it once more, do it not at all, or take it back.
+    halves = {
+        name: both
+        for name, both in differences(undisturbed.before, found).items()
+        if both[1] not in either(undisturbed, name) and not name.startswith(tuple(scenario.may_differ))
+    }
+    wrong += told(halves)
+    if details is not None and details["state"] == "done":
+        wrong += told(differences(undisturbed.after, found))
+    scenario.arrange(guest)
+    guest.end_of(scenario.send(guest))
+    guest.wait_for_rest()
+    return wrong + [f"asked again: {text}" for text in told(differences(undisturbed.after, state_of(guest)))]
+
+
+@pytest.mark.parametrize("lost", [1, 3, 6])
+def test_an_instance_comes_up_when_the_last_notes_are_lost(make_guest: MakeGuest, lost: int, is_whole: bool) -> None:
+    guest = make_guest(CodePath.CONVERGENCE)
+    undisturbed = go_undisturbed(guest, scenarios.PREPARATION)
+    steps = [moment for moment in undisturbed.passed if moment.kind == moments.AFTER]
+    for moment in steps if is_whole else choose(steps, f"prepare {lost}", 1):
+        scenarios.PREPARATION.arrange(guest)
+        guest.script.kill_at(moment)
+        sent = scenarios.PREPARATION.send(guest)
+        guest.wait_for_death()
+        guest.kill_server()
+        lose_frames(guest.agent.state_dir / "journal.db-wal", lost)
+        shutil.rmtree(guest.agent.directory / "run", ignore_errors=True)
+        guest.boot()
+        if guest.operation(sent) is None:
+            # The journal has lost all of it. Somebody asks again.
+            sent = scenarios.PREPARATION.send(guest)
+        details = guest.end_of(sent)
+        guest.wait_for_rest()
+        assert details["state"] == "done", f"{moment}: {details['error']}"
+        assert told(differences(undisturbed.after, state_of(guest))) + litter(guest) == [], str(moment)
+
+
+def lose_frames(log: Path, number: int) -> None:
+    """Take the last frames from a write-ahead log, and whatever of an older one follows them."""
+    content = log.read_bytes()
+    if len(content) < HEADER:
+        return
+    (page,) = struct.unpack(">I", content[8:12])
+    salts, size = content[16:24], FRAME_HEADER + page
+    frames = 0
+    while content[HEADER + frames * size + 8 : HEADER + frames * size + 16] == salts:
+        frames += 1
+    with log.open("r+b") as stream:
+        stream.truncate(HEADER + max(0, frames - number) * size)
+
+
+def test_frames_are_lost_from_the_end(guest: Guest) -> None:
+    guest.restore()
+    guest.boot()
+    guest.execute("CREATE DATABASE IF NOT EXISTS lost_1")
+    log = guest.agent.state_dir / "journal.db-wal"
+    guest.do("grant_access", username="keeper", hostname="%", databases=["lost_1"])
+    eventually(lambda: log.stat().st_size > HEADER, timeout=PATIENCE)
+    sent = guest.send("grant_access", {"username": "keeper", "hostname": "%", "databases": ["lost_1"]})
+    guest.end_of(sent)
+    guest.agent.kill()
+    lose_frames(log, 1000)
+    guest.boot()
+    assert guest.operation(sent) is None
