@@ -22,6 +22,9 @@ NAME = "journal.db"
 COMPANIONS = ("", "-wal", "-shm")
 """What SQLite keeps beside the file; see its documentation, "Write-Ahead Logging"."""
 
+UNWRITABLE = (sqlite3.Error, UnicodeError, OverflowError)
+"""A disk that refuses, a text that is no Unicode, a number of more than 64 bits."""
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE instance (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL)",
@@ -92,7 +95,7 @@ class Store:
     def change(self) -> Iterator[sqlite3.Connection]:
         """What the block writes is on disk when it ends, or not written when it or the disk fails.
 
-        :raises SystemFailure: the disk refuses, or the text of a value is no Unicode.
+        :raises SystemFailure: the disk refuses, or SQLite a value.
         """
         with self._lock:
             try:
@@ -107,7 +110,7 @@ class Store:
                     raise
             except sqlite3.IntegrityError:
                 raise
-            except (sqlite3.Error, UnicodeError) as error:
+            except UNWRITABLE as error:
                 raise self._failed("Writing", error) from error
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
@@ -118,7 +121,7 @@ class Store:
         with self._lock:
             try:
                 return self._connection.execute(statement, values).fetchall()
-            except (sqlite3.Error, UnicodeError) as error:
+            except UNWRITABLE as error:
                 raise self._failed("Reading", error) from error
 
     def close(self) -> None:

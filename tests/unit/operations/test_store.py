@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,11 +142,12 @@ class TestChanges:
             change()
         assert read(store) is None
 
-    def test_a_text_that_is_no_unicode_is_refused(self, store: Store) -> None:
-        with pytest.raises(SystemFailure, match="surrogates not allowed"):
-            write(store, "\ud800")
-        with pytest.raises(SystemFailure, match="surrogates not allowed"):
-            store.fetch("SELECT * FROM operations WHERE id = ?", ("\ud800",))
+    @pytest.mark.parametrize(("value", "problem"), [("\ud800", "surrogates not allowed"), (2**70, "too large")])
+    def test_a_value_that_sqlite_does_not_take_is_refused(self, store: Store, value: Any, problem: str) -> None:
+        with pytest.raises(SystemFailure, match=problem):
+            write(store, value)
+        with pytest.raises(SystemFailure, match=problem):
+            store.fetch("SELECT * FROM operations WHERE id = ?", (value,))
         assert read(store) is None
 
     def test_a_row_that_must_not_be_is_the_callers_mistake(self, store: Store) -> None:

@@ -8,7 +8,8 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -20,15 +21,19 @@ from guestagent.contract import errors
 from guestagent.contract.call import OWN, TROVE
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
+from guestagent.contract.operations import CodePath
 from guestagent.contract.states import Phase
 from guestagent.contract.users import PasswordChange, User
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.journal import Journal
+from guestagent.operations.operation import Operation
 from guestagent.operations.queue import OperationQueue
+from guestagent.operations.recovery import Recovery
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher, is_prompt
 from guestagent.rpc.envelope import Envelope, for_instance
+from tests.support.poll import eventually
 from tests.unit.rpc.conftest import GUEST_ID, PATIENCE, ControlPlane
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -44,8 +49,8 @@ class Incoming:
     message: dict[str, Any]
     ctxt: dict[str, Any]
     reply_q: str | None
+    unique_id: str | None
     msg_id: str = "made up for casts"
-    unique_id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Notebook(BaseDatastoreManager):
@@ -127,9 +132,10 @@ class Wire:
 
     def _send(self, reply_q: str | None, method: Any, arguments: Any, message: dict[str, Any]) -> Any:
         context = message.pop("context", CONTEXT)
+        unique_id = message.pop("unique_id", uuid.uuid4().hex)
         body = {"method": method, "args": {} if arguments is None else arguments, **message}
         try:
-            return self._dispatcher.dispatch(Incoming(body, context, reply_q))
+            return self._dispatcher.dispatch(Incoming(body, context, reply_q, unique_id))
         except oslo_messaging.ExpectedException as wrapped:
             _, refused, trace = wrapped.exc_info
         assert trace is None, "a traceback would travel"
@@ -585,6 +591,296 @@ class TestEncrypted:
         with pytest.raises(errors.InvalidMessage):
             wire.call("list_databases", {**arguments, "marker": "a"}, context=context)
         assert manager.done == []
+
+
+class Saving(Notebook):
+    """Makes backups, of which some fail."""
+
+    def create_backup(self, context: RequestContext, backup_info: dict[str, Any]) -> None:
+        self.done.append(("create_backup", backup_info["id"]))
+        if backup_info.get("fails"):
+            raise errors.StorageError(subject="The backup", problem="no")
+
+    def ensure_running(self) -> None:
+        self.done.append(("ensure_running", None))
+
+
+MakeDispatcher = Callable[[BaseDatastoreManager], Dispatcher]
+
+
+class TestOnceAndNotAgain:
+    @pytest.fixture
+    def manager(self, guest: Guest) -> Saving:
+        guest.record.change(phase=Phase.READY)
+        return Saving(guest)
+
+    def test_a_message_that_the_broker_delivers_again_is_done_once(
+        self, wire: Wire, manager: Saving, operations: OperationQueue, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(3):
+            wire.cast("create_database", {"databases": [{"_name": "a"}]}, unique_id="m1")
+        wire.cast("create_database", {"databases": [{"_name": "b"}]}, unique_id="m2")
+        wait_until_idle(operations)
+        assert [databases[0].name for _, databases in manager.done] == ["a", "b"]
+        warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert len(warnings) == 2
+        assert all(text.startswith("'create_database' (request req-7) is operation ") for text in warnings)
+
+    def test_and_told_once(self, wire: Wire, operations: OperationQueue, control_plane: ControlPlane) -> None:
+        for _ in range(3):
+            wire.cast("create_database", {"databases": [{"_name": "a"}]}, unique_id="m1")
+        wait_until_idle(operations)
+        wire.cast("list_users", unique_id="m2")
+        assert control_plane.next().method == "notify_end"
+        assert control_plane.is_silent()
+
+    def test_so_is_a_call(self, wire: Wire, manager: Saving) -> None:
+        wire.call("change_passwords", {"users": []}, unique_id="m1")
+        with pytest.raises(errors.GuestAgentError, match="is not done twice"):
+            wire.call("change_passwords", {"users": []}, unique_id="m1")
+        assert manager.done == [("change_passwords", [])]
+
+    def test_messages_that_nobody_named_are_all_done(
+        self, wire: Wire, manager: Saving, operations: OperationQueue
+    ) -> None:
+        for _ in range(3):
+            wire.cast("create_database", {"databases": [{"_name": "a"}]}, unique_id=None)
+        wait_until_idle(operations)
+        assert len(manager.done) == 3
+
+    @pytest.mark.parametrize(
+        "name", ["\ud800", ["m"], {"a": 1}, 2**70], ids=["no unicode", "list", "mapping", "number"]
+    )
+    def test_a_name_that_is_none_harms_nobody(
+        self, wire: Wire, manager: Saving, operations: OperationQueue, name: Any
+    ) -> None:
+        with contextlib.suppress(errors.SystemFailure):
+            wire.cast("create_database", {"databases": [{"_name": "a"}]}, unique_id=name)
+        wire.cast("create_database", {"databases": [{"_name": "b"}]})
+        wait_until_idle(operations)
+        assert manager.done[-1][1][0].name == "b"
+
+    def test_a_backup_is_made_once(
+        self, wire: Wire, manager: Saving, operations: OperationQueue, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(2):
+            wire.cast("create_backup", {"backup_info": {"id": "b1"}})
+        wire.cast("create_backup", {"backup_info": {"id": "b2"}})
+        wait_until_idle(operations)
+        assert manager.done == [("create_backup", "b1"), ("create_backup", "b2")]
+        assert "is not done twice" in caplog.text
+
+    def test_unless_it_failed(self, wire: Wire, manager: Saving, control_plane: ControlPlane) -> None:
+        wire.cast("create_backup", {"backup_info": {"id": "b1", "fails": True}})
+        assert control_plane.next().method == "notify_exc_info"
+        wire.cast("create_backup", {"backup_info": {"id": "b1"}})
+        assert control_plane.next().method == "notify_end"
+        assert manager.done == [("create_backup", "b1")] * 2
+
+    def test_what_cannot_be_written_down_is_refused_and_told(
+        self, wire: Wire, manager: Saving, control_plane: ControlPlane, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        password = f"{PASSWORD} \ud800"
+        arguments = {"users": [{"name": "ada", "password": password}]}
+        with pytest.raises(errors.InvalidValue, match="cannot be written down"):
+            wire.call("change_passwords", arguments)
+        with pytest.raises(errors.InvalidValue):
+            wire.cast("create_backup", {"backup_info": {"id": "b1", "x": password}})
+        report = control_plane.next()
+        assert report.method == "notify_exc_info"
+        assert PASSWORD not in repr(report) + caplog.text
+        assert manager.done == []
+
+
+class TestOnTheMachine:
+    """Calls that somebody makes on the machine, past the broker."""
+
+    @pytest.fixture
+    def dispatcher(self, manager: Notebook, make_dispatcher: MakeDispatcher) -> Dispatcher:
+        return make_dispatcher(manager)
+
+    def test_the_projects_own_are_answered(self, dispatcher: Dispatcher, wire: Wire) -> None:
+        wire.cast("create_database", {"databases": [{"_name": "a"}]})
+        [listed] = dispatcher.answer_local("operation_list", {"limit": 5})
+        assert (listed["call"], listed["request_id"]) == ("create_database", "req-7")
+        assert dispatcher.answer_local("operation_show", {"operation_id": listed["id"]})["id"] == listed["id"]
+
+    def test_a_change_waits_for_its_turn_and_is_in_the_journal(
+        self, dispatcher: Dispatcher, manager: Notebook, journal: Journal
+    ) -> None:
+        answer = dispatcher.answer_local("convert_engine", {})
+        assert answer == {"before": "legacy", "after": "convergence"}
+        assert manager.guest.record.current.code_path is CodePath.CONVERGENCE
+        assert [(one.call, one.state) for one in journal.list(5)] == [("convert_engine", "done")]
+        assert list(journal.unfinished()) == [], "nobody else has to be told"
+
+    def test_it_is_refused_while_another_has_the_guest(
+        self, dispatcher: Dispatcher, wire: Wire, manager: Notebook
+    ) -> None:
+        manager.may_go_on.clear()
+        wire.cast("create_database", {"databases": [{"_name": "slow"}]})
+        assert manager.running.wait(PATIENCE)
+        with pytest.raises(errors.Busy, match="'create_database'"):
+            dispatcher.answer_local("convert_engine", {})
+        manager.may_go_on.set()
+
+    def test_an_operation_can_be_cancelled_there(
+        self, dispatcher: Dispatcher, wire: Wire, manager: Notebook, control_plane: ControlPlane
+    ) -> None:
+        manager.may_go_on.clear()
+        wire.cast("create_database", {"databases": [{"_name": "slow"}]})
+        assert manager.running.wait(PATIENCE)
+        wire.cast("create_database", {"databases": [{"_name": "waits"}]})
+        waiting = dispatcher.answer_local("operation_list", {})[0]
+        assert waiting["cancellable"]
+        answer = dispatcher.answer_local("operation_cancel", {"operation_id": waiting["id"]})
+        assert answer["state"] == "cancelled"
+        assert "was cancelled before it began" in control_plane.next().arguments["message"]
+        manager.may_go_on.set()
+
+    @pytest.mark.parametrize("name", ["list_databases", "create_database", "prepare", "rpc_ping", "nosuch", "__init__"])
+    def test_no_other_call_exists(self, dispatcher: Dispatcher, manager: Notebook, name: str) -> None:
+        with pytest.raises(errors.UnknownCall):
+            dispatcher.answer_local(name, {})
+        assert manager.done == []
+
+    @pytest.mark.parametrize("arguments", [{"zz": 1}, {"limit": "5"}, {"context": {}}])
+    def test_arguments_are_checked(self, dispatcher: Dispatcher, arguments: dict[str, Any]) -> None:
+        with pytest.raises(errors.InvalidArguments):
+            dispatcher.answer_local("operation_list", arguments)
+
+
+class Deaf(Conductor):
+    """The way to the conductor is down."""
+
+    def _send(self, report: Any) -> None:
+        raise OSError("no way")
+
+
+class Dead(OperationQueue):
+    """The queue of an agent that dies before it does anything."""
+
+    def _submit(self, operation: Operation) -> "Future[Any]":
+        return Future()
+
+
+class TestAnEarlierAgent:
+    @pytest.fixture
+    def path(self) -> list[CodePath]:
+        """The instance's code path, which can change."""
+        return [CodePath.CONVERGENCE]
+
+    @pytest.fixture
+    def operations(self, journal: Journal, path: list[CodePath]) -> Iterator[OperationQueue]:
+        """The later agent's."""
+        made = OperationQueue(lambda: 0.2, journal, lambda: path[0])
+        yield made
+        made.drain()
+
+    @pytest.fixture
+    def manager(self, guest: Guest) -> Saving:
+        guest.record.change(phase=Phase.READY)
+        return Saving(guest)
+
+    @pytest.fixture
+    def later(
+        self, manager: Saving, make_dispatcher: MakeDispatcher, operations: OperationQueue, journal: Journal
+    ) -> Callable[[], None]:
+        """The next agent takes up what was left."""
+
+        def take_up() -> None:
+            dispatcher = make_dispatcher(manager)
+            Recovery(manager.guest.record, journal, operations, dispatcher.revive, dispatcher.tell).take_up()
+            operations.drain()
+
+        return take_up
+
+    @pytest.fixture
+    def dying(
+        self, manager: Saving, envelope: Envelope, journal: Journal, conductor: Conductor, path: list[CodePath]
+    ) -> Wire:
+        """An agent that dies when it has accepted something."""
+        dead = Dead(journal=journal, code_path=lambda: path[0])
+        return Wire(Dispatcher(manager, envelope, dead, journal, conductor))
+
+    @pytest.mark.parametrize(
+        ("name", "method", "part"), [("a", "notify_end", ""), ("exists", "notify_exc_info", "exists already")]
+    )
+    def test_an_end_that_it_could_not_tell_is_told(
+        self,
+        manager: Saving,
+        envelope: Envelope,
+        journal: Journal,
+        transport: oslo_messaging.Transport,
+        later: Callable[[], None],
+        control_plane: ControlPlane,
+        name: str,
+        method: str,
+        part: str,
+    ) -> None:
+        deaf = Deaf(transport, "trove-conductor", GUEST_ID, envelope)
+        earlier = OperationQueue(journal=journal)
+        wire = Wire(Dispatcher(manager, envelope, earlier, journal, deaf))
+        wire.cast("create_database", {"databases": [{"_name": name}]})
+        earlier.drain()
+        assert deaf.flush(PATIENCE)
+        assert len(list(journal.unfinished())) == 1
+
+        later()
+        report = control_plane.next()
+        assert report.method == method
+        assert report.context["request_id"] == "req-7"
+        assert report.arguments["serialized_notification"].items() >= NOTIFICATION.items()
+        assert part in report.arguments.get("message", "")
+        assert len(manager.done) == 1, "it is not done again"
+        eventually(lambda: not list(journal.unfinished()))
+
+    def test_what_it_accepted_is_done_and_told(
+        self, dying: Wire, manager: Saving, later: Callable[[], None], control_plane: ControlPlane, journal: Journal
+    ) -> None:
+        dying.cast("create_database", {"databases": [{"_name": "a"}]})
+        dying.cast("create_backup", {"backup_info": {"id": "b1"}})
+        assert manager.done == []
+
+        later()
+        # The machine may have rebooted since, and these need the server.
+        names = [name for name, _ in manager.done]
+        assert names == ["ensure_running", "create_database", "ensure_running", "create_backup"]
+        assert manager.done[1] == ("create_database", [Database("a")])
+        assert [control_plane.next().method for _ in range(2)] == ["notify_end", "notify_end"]
+        eventually(lambda: not list(journal.unfinished()))
+
+    def test_calls_that_start_the_server_themselves_find_it_as_it_is(
+        self, dying: Wire, manager: Saving, later: Callable[[], None]
+    ) -> None:
+        dying.cast("upgrade", {"upgrade_info": {}})
+        later()
+        assert manager.done == [("upgrade", {})]
+
+    def test_on_the_other_code_path_it_is_told_that_it_was_interrupted(
+        self,
+        dying: Wire,
+        manager: Saving,
+        later: Callable[[], None],
+        control_plane: ControlPlane,
+        path: list[CodePath],
+    ) -> None:
+        path[0] = CodePath.LEGACY
+        dying.cast("create_database", {"databases": [{"_name": "a"}]})
+        later()
+        assert manager.done == []
+        report = control_plane.next()
+        assert report.method == "notify_exc_info"
+        assert "The guest agent ended while it did 'create_database'" in report.arguments["message"]
+
+    def test_a_message_that_comes_again_afterwards_is_known(
+        self, dying: Wire, wire: Wire, manager: Saving, later: Callable[[], None], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        dying.cast("create_database", {"databases": [{"_name": "a"}]}, unique_id="m1")
+        wire.cast("create_database", {"databases": [{"_name": "a"}]}, unique_id="m1")
+        later()
+        assert [name for name, _ in manager.done] == ["ensure_running", "create_database"]
+        assert "is not done twice" in caplog.text
 
 
 def test_prompt_calls_are_known_without_being_opened() -> None:
