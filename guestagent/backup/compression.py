@@ -16,14 +16,12 @@ from guestagent.contract.errors import GuestAgentError
 
 ZSTD, GZIP, NONE = "zstd", "gzip", "none"
 METHODS: Final = (ZSTD, GZIP, NONE)
-BLOCK: Final = 1 << 20
+BLOCK: Final = 1 << 19
 """Bytes of a block before it is compressed."""
 LARGEST_BLOCK: Final = 1 << 24
 """Bytes of a block that is decompressed at most; what claims more is damaged and would cost memory."""
 AHEAD: Final = 2
 """Blocks more than threads that are held, so that no thread waits for one."""
-SMALLEST_CHUNK: Final = 1 << 18
-"""Compressed blocks are handed on together until they are so long."""
 SKIPPED: Final = b"\x50\x2a\x4d\x18\x04\x00\x00\x00"
 """How the frame begins that decoders skip; four bytes follow, the length of the next one, the lowest byte first."""
 HEADER_BYTES: Final = 12
@@ -52,19 +50,11 @@ def compress(chunks: Iterable[bytes], method: str, level: int, lanes: Lanes, ahe
         yield from chunks
         return
     pack = _zstd_packer(level) if method == ZSTD else _gzip_packer(level)
-    gathered: list[bytes] = []
-    size = 0
     for header, block in lanes.ordered(pack, chunks, ahead):
-        gathered += (header, block)
-        size += len(header) + len(block)
+        if header:
+            yield header
+        yield block
         del block
-        if size >= SMALLEST_CHUNK:
-            # Database pages without content become a few bytes; nobody wants an object for each.
-            yield b"".join(gathered)
-            gathered.clear()
-            size = 0
-    if gathered:
-        yield b"".join(gathered)
 
 
 def decompress(
@@ -92,7 +82,7 @@ def _zstd_packer(level: int) -> Callable[[bytes], tuple[bytes, bytes]]:
     def pack(block: bytes) -> tuple[bytes, bytes]:
         compressor: zstandard.ZstdCompressor | None = getattr(mine, "compressor", None)
         if compressor is None:
-            compressor = mine.compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
+            compressor = mine.compressor = zstandard.ZstdCompressor(level=level)
         frame = compressor.compress(block)
         return SKIPPED + len(frame).to_bytes(4, "little"), frame
 

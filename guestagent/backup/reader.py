@@ -84,7 +84,7 @@ def _verified(found: Manifest, shelf: Shelf, settings: Settings, meter: Meter) -
 
 def _plain(found: Manifest, shelf: Shelf, settings: Settings, carriers: Lanes, unpackers: Lanes) -> Iterator[bytes]:
     where = segments.where(found.segments)
-    chunks = segments.joined(shelf, found.segments, carriers, settings.parallel + 1)
+    chunks = segments.joined(shelf, found.segments, carriers, settings.parallel)
     if found.encryption is not None and settings.keys is not None:
         chunks = encryption.decrypt(chunks, found.encryption, settings.keys, found.id, where)
 

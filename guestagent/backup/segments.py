@@ -1,8 +1,11 @@
 """The stored stream in pieces, each an object of its own, that is not believed before its checksum is."""
 
 import dataclasses
+import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 from guestagent.backup import manifest
 from guestagent.backup.lanes import Lanes
@@ -12,6 +15,9 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, NotFound, StorageError
 from guestagent.storage.base import BaseStorage
 from guestagent.system import waiting
+
+CHUNK: Final = 1 << 18
+"""Bytes that a store is given at a time."""
 
 
 class SegmentMissing(GuestAgentError):
@@ -49,46 +55,44 @@ class Shelf:
     throttle: Throttle
     patience: Patience
 
-    def put(self, item: tuple[str, list[bytes]]) -> manifest.Segment:
+    def put(self, item: tuple[str, memoryview]) -> manifest.Segment:
         """Keep a segment, which is a name and its content.
 
         :raises StorageError: it was refused for too long.
         """
-        name, chunks = item
-        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        for chunk in chunks:
-            sha256.update(chunk)
-            md5.update(chunk)
-        size = sum(map(len, chunks))
-        whole = self.path(name)
+        name, content = item
+        path = self.path(name)
 
         def once() -> None:
-            kept = self.storage.put(self.context, self.container, whole, _heeding(self.throttle.pass_on(chunks)))
-            if kept != size:
-                problem = f"the store has {kept} bytes of it, not {size}"
-                raise StorageError(subject=f"Writing {self.container}/{whole}", problem=problem)
+            chunks = self.throttle.pass_on(_heeded(_cut(content)))
+            kept = self.storage.put(self.context, self.container, path, chunks)
+            if kept != len(content):
+                problem = f"the store has {kept} bytes of it, not {len(content)}"
+                raise StorageError(subject=f"Writing {self.container}/{path}", problem=problem)
 
+        sha256 = hashlib.sha256(content).hexdigest()
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         self.patience.try_to(once)
-        chunks.clear()
-        return manifest.Segment(name, size, sha256.hexdigest(), md5.hexdigest())
+        return manifest.Segment(name, len(content), sha256, md5)
 
-    def get(self, item: tuple[int, manifest.Segment]) -> list[bytes]:
+    def get(self, begin: int, segment: manifest.Segment, buffer: bytearray) -> memoryview:
         """The content of a segment, verified.
 
-        :param item: where it begins in the stored stream, and what it is.
+        :param begin: where it begins in the stored stream.
+        :param buffer: that it is read into; has room for it.
         :raises SegmentMissing: it is not there.
         :raises SegmentDamaged: it is another one; it was fetched twice to be sure.
         :raises StorageError: the store refused for too long.
         """
-        offset, segment = item
+        fetch = functools.partial(self._fetched, begin, segment, memoryview(buffer))
         try:
             try:
-                return self.patience.try_to(lambda: self._fetched(offset, segment))
+                return self.patience.try_to(fetch)
             except SegmentDamaged:
                 # It may have been the way.
-                return self.patience.try_to(lambda: self._fetched(offset, segment))
+                return self.patience.try_to(fetch)
         except NotFound:
-            raise SegmentMissing(segment=segment.name, backup=self.backup, offset=offset) from None
+            raise SegmentMissing(segment=segment.name, backup=self.backup, offset=begin) from None
 
     def delete(self, name: str) -> None:
         """Remove a segment, if it is there."""
@@ -98,47 +102,52 @@ class Shelf:
         """The name of a segment's object."""
         return f"{self.backup}/{name}"
 
-    def _fetched(self, offset: int, segment: manifest.Segment) -> list[bytes]:
-        chunks: list[bytes] = []
+    def _fetched(self, begin: int, segment: manifest.Segment, buffer: memoryview) -> memoryview:
         size = 0
-        sha256 = hashlib.sha256()
-        stored = self.storage.get(self.context, self.container, self.path(segment.name))
-        for chunk in _heeding(self.throttle.pass_on(stored)):
-            size += len(chunk)
-            if size > segment.size:
-                break
-            sha256.update(chunk)
-            chunks.append(chunk)
         problem = None
-        if size > segment.size:
-            problem = f"it is longer than its {segment.size} bytes"
-        elif size < segment.size:
+        stored = self.storage.get(self.context, self.container, self.path(segment.name))
+        for chunk in _heeded(self.throttle.pass_on(stored)):
+            if size + len(chunk) > segment.size:
+                problem = f"it is longer than its {segment.size} bytes"
+                break
+            buffer[size : size + len(chunk)] = chunk
+            size += len(chunk)
+        content = buffer[:size]
+        if problem is None and size < segment.size:
             problem = f"it has {size} of its {segment.size} bytes"
-        elif sha256.hexdigest() != segment.sha256:
+        elif problem is None and hashlib.sha256(content).hexdigest() != segment.sha256:
             problem = "its SHA-256 is another one"
         if problem is not None:
-            raise SegmentDamaged(segment=segment.name, backup=self.backup, offset=offset, problem=problem)
-        return chunks
+            raise SegmentDamaged(segment=segment.name, backup=self.backup, offset=begin, problem=problem)
+        return content
 
 
-def split(chunks: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    """The stream in pieces of so many bytes, only the last of which is shorter."""
-    piece: list[bytes] = []
-    room = size
+def held(parallel: int) -> int:
+    """How many segments are in memory when so many are sent or fetched at a time: one of two is made meanwhile."""
+    return max(2, parallel)
+
+
+def split(chunks: Iterable[bytes], room: Callable[[], bytearray]) -> Iterator[memoryview]:
+    """The stream in pieces, each of which fills a buffer but for the last.
+
+    :param room: gives the next buffer, that holds what is yielded next.
+    """
+    piece: memoryview | None = None
+    used = 0
     for chunk in chunks:
-        start = 0
-        while start < len(chunk):
-            # A chunk that fits is handed on as it is.
-            part = chunk[start : start + room]
-            piece.append(part)
-            start += len(part)
-            room -= len(part)
-            del part
-            if not room:
+        rest = memoryview(chunk)
+        while rest:
+            if piece is None:
+                piece, used = memoryview(room()), 0
+            part = rest[: len(piece) - used]
+            piece[used : used + len(part)] = part
+            used += len(part)
+            rest = rest[len(part) :]
+            if used == len(piece):
                 yield piece
-                piece, room = [], size
-    if piece:
-        yield piece
+                piece = None
+    if piece is not None:
+        yield piece[:used]
 
 
 def name_of(number: int) -> str:
@@ -160,22 +169,29 @@ def where(stored: Sequence[manifest.Segment]) -> Callable[[int], str]:
     return say
 
 
-def joined(shelf: Shelf, stored: Sequence[manifest.Segment], lanes: Lanes, ahead: int) -> Iterator[bytes]:
-    """The stored stream of its segments.
+def joined(shelf: Shelf, stored: Sequence[manifest.Segment], lanes: Lanes, parallel: int) -> Iterator[bytes]:
+    """The stored stream of its segments; :func:`held` of them are in memory."""
+    count = held(parallel)
+    # Memory that is used again and again, because an allocator that is given back pieces keeps too many.
+    buffers = [bytearray(max((segment.size for segment in stored), default=0)) for _ in range(count)]
+    begins = itertools.accumulate((segment.size for segment in stored), initial=0)
 
-    :param ahead: segments that are held in memory at most, but for the one that is being read.
-    """
-    begins = [0]
-    for segment in stored:
-        begins.append(begins[-1] + segment.size)
-    for chunks in lanes.ordered(shelf.get, zip(begins, stored, strict=False), ahead):
-        chunks.reverse()
-        while chunks:
-            # What was read is let go, while its segment is still read.
-            yield chunks.pop()
+    def get(item: tuple[int, manifest.Segment]) -> tuple[bytearray, memoryview]:
+        # There are as many as there are segments that nobody has read yet.
+        buffer = buffers.pop()
+        return buffer, shelf.get(*item, buffer)
+
+    for buffer, content in lanes.ordered(get, zip(begins, stored, strict=False), count):
+        yield from _cut(content)
+        buffers.append(buffer)
 
 
-def _heeding(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _cut(content: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(content), CHUNK):
+        yield bytes(content[start : start + CHUNK])
+
+
+def _heeded(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The chunks, unless what asks for them was interrupted."""
     for chunk in chunks:
         waiting.check()

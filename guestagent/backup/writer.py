@@ -73,15 +73,14 @@ def write(
     uploads: _Uploads | None = None
     try:
         with Lanes(settings.parallel, "upload") as carriers, Lanes(settings.threads, "compress") as packers:
-            uploads = _Uploads(shelf, carriers, settings.parallel)
+            uploads = _Uploads(shelf, carriers, settings)
             chunks: Iterator[bytes] = compression.compress(
                 iter(stream), settings.compression, settings.level, packers, settings.threads + compression.AHEAD
             )
             if how is not None and settings.keys is not None:
                 chunks = encryption.encrypt(chunks, how, settings.keys, backup_id)
-            for piece in segments.split(chunks, settings.segment_size):
+            for piece in segments.split(chunks, uploads.room):
                 uploads.add(piece)
-                del piece
             kept = uploads.finish()
     except BaseException:
         if uploads is not None:
@@ -137,24 +136,33 @@ class _Uploads:
     :ivar names: of those that may be in the store.
     """
 
-    def __init__(self, shelf: Shelf, lanes: Lanes, parallel: int) -> None:
+    def __init__(self, shelf: Shelf, lanes: Lanes, settings: Settings) -> None:
         self.names: list[str] = []
         self._shelf = shelf
         self._lanes = lanes
-        self._parallel = parallel
-        self._kept: list[concurrent.futures.Future[manifest.Segment]] = []
-        self._pending: list[concurrent.futures.Future[manifest.Segment]] = []
+        self._size = settings.segment_size
+        self._held = segments.held(settings.parallel)
+        self._begun: list[concurrent.futures.Future[manifest.Segment]] = []
+        self._pending: list[tuple[concurrent.futures.Future[manifest.Segment], bytearray]] = []
+        self._free: list[bytearray] = []
+        self._room = bytearray()
 
-    def add(self, chunks: list[bytes]) -> None:
-        """Begin with one more, when there is room for it.
+    def room(self) -> bytearray:
+        """Memory for the next one, when there is some.
 
         :raises StorageError: one that was begun before has failed.
         """
-        self._wait_until_fewer_than(self._parallel)
+        self._wait_until_fewer_than(self._held)
+        # Memory that is used again and again, because an allocator that is given back pieces keeps too many.
+        self._room = self._free.pop() if self._free else bytearray(self._size)
+        return self._room
+
+    def add(self, content: memoryview) -> None:
+        """Begin with one, which lies in the room that was asked for last."""
         self.names.append(segments.name_of(len(self.names) + 1))
-        future = self._lanes.submit(self._shelf.put, (self.names[-1], chunks))
-        self._kept.append(future)
-        self._pending.append(future)
+        future = self._lanes.submit(self._shelf.put, (self.names[-1], content))
+        self._begun.append(future)
+        self._pending.append((future, self._room))
 
     def finish(self) -> list[manifest.Segment]:
         """Wait for all of them.
@@ -162,17 +170,21 @@ class _Uploads:
         :raises StorageError: one has failed.
         """
         self._wait_until_fewer_than(1)
-        return [future.result() for future in self._kept]
+        return [future.result() for future in self._begun]
 
     def _wait_until_fewer_than(self, most: int) -> None:
         while True:
-            for future in self._pending:
+            pending = []
+            for future, buffer in self._pending:
                 if future.done():
                     future.result()
-            self._pending = [future for future in self._pending if not future.done()]
-            if len(self._pending) < most:
+                    self._free.append(buffer)
+                else:
+                    pending.append((future, buffer))
+            self._pending = pending
+            if len(pending) < most:
                 return
-            self._lanes.wait(self._pending)
+            self._lanes.wait([future for future, _ in pending])
 
 
 def _remove(shelf: Shelf, names: Iterable[str]) -> None:

@@ -6,6 +6,11 @@ GROUP = "backup"
 
 OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
+        "container",
+        default="database_backups",
+        help="The container of the object store that backups go to, where the control plane names none.",
+    ),
+    cfg.StrOpt(
         "compression",
         default="zstd",
         choices=["zstd", "gzip", "none"],
@@ -48,7 +53,8 @@ OPTIONS: list[cfg.Opt] = [
         default=1 << 24,
         min=1 << 16,
         max=1 << 30,
-        help="Bytes of one object in the store. One more of them than parallel_transfers are held in memory.",
+        help="Bytes of one object in the store. As many of them as parallel_transfers says, and at least two, are held "
+        "in memory.",
     ),
     cfg.IntOpt("parallel_transfers", default=2, min=1, max=32, help="Segments that are sent or fetched at a time."),
     cfg.IntOpt(
