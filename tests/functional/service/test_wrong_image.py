@@ -24,6 +24,9 @@ from guestagent.backup.base import BaseBackupStrategy
 
 class Strategy(BaseBackupStrategy):
     datastores = frozenset({"elsewhere"})
+
+    def backup(self, parent): ...
+    def restore(self, stages, target): ...
 """
 
 

@@ -14,7 +14,7 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError, SystemFailure
 from guestagent.contract.states import ServiceStatus
 from guestagent.guest import Guest
-from guestagent.storage.base import BaseStorage
+from guestagent.storage.base import BaseStorage, Joined, Part
 from guestagent.storage.local import LocalStorage
 from tests.unit.capabilities.conftest import GUEST_ID, MakeGuest
 
@@ -430,6 +430,15 @@ class Shelf(BaseStorage):
 
     def delete(self, context: RequestContext, container: str, name: str) -> None:
         self.kept.pop(name, None)
+
+    def size(self, context: RequestContext, container: str, name: str) -> int:
+        return len(self.kept[name])
+
+    def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
+        raise NotImplementedError("no log is joined")
+
+    def locate(self, location: str) -> tuple[str, str]:
+        raise NotImplementedError("no log has a location")
 
 
 def test_every_object_says_how_many_lines_it_has(make_guest: MakeGuest, tmp_path: Path, general: Path) -> None:

@@ -11,10 +11,14 @@ STRATEGIES = """
 from guestagent.backup.base import BaseBackupStrategy
 from guestagent.replication.base import BaseReplicationStrategy
 
-class Dump(BaseBackupStrategy):
+class Complete(BaseBackupStrategy):
+    def backup(self, parent): ...
+    def restore(self, stages, target): ...
+
+class Dump(Complete):
     datastores = frozenset({"alpha", "beta"})
 
-class Copy(BaseBackupStrategy):
+class Copy(Complete):
     datastores = frozenset({"alpha"})
 
 class Follow(BaseReplicationStrategy):

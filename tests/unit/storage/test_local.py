@@ -1,5 +1,6 @@
 """The local directory as an object store."""
 
+import hashlib
 import os
 import stat
 import threading
@@ -13,6 +14,7 @@ from oslo_config import cfg
 from guestagent import conf as options
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
+from guestagent.storage.base import Part
 from guestagent.storage.local import LocalStorage
 from tests.unit.storage.full_disk import full_disk
 
@@ -229,3 +231,86 @@ def test_of_two_who_put_the_same_name_one_wins_whole(storage: LocalStorage, root
     assert sizes == [50_000] * 4
     assert read(storage, "logs", "x") in [letter * 50_000 for letter in letters]
     assert everything(root) == {"logs/x"}
+
+
+def test_an_object_has_its_size(storage: LocalStorage) -> None:
+    storage.put(CONTEXT, "backups", "id/1", [b"abc", b"de"])
+    storage.put(CONTEXT, "backups", "id/2", [])
+    assert storage.size(CONTEXT, "backups", "id/1") == 5
+    assert storage.size(CONTEXT, "backups", "id/2") == 0
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", "there/not-there", "there/is/a", "there"])
+def test_what_is_not_there_has_no_size(storage: LocalStorage, name: str) -> None:
+    storage.put(CONTEXT, "backups", "there/is", [b"x"])
+    with pytest.raises(NotFound, match=f"backups/{name}"):
+        storage.size(CONTEXT, "backups", name)
+
+
+@pytest.mark.parametrize("name", ESCAPES, ids=repr)
+def test_no_size_is_told_of_what_lies_elsewhere(storage: LocalStorage, name: str) -> None:
+    with pytest.raises(InvalidValue):
+        storage.size(CONTEXT, "backups", name)
+
+
+def part(storage: LocalStorage, name: str, content: bytes) -> Part:
+    """A part that is in the store."""
+    storage.put(CONTEXT, "backups", name, [content])
+    return Part(name, len(content), hashlib.md5(content).hexdigest())
+
+
+def test_a_joined_object_is_found_by_its_location(storage: LocalStorage) -> None:
+    parts = [part(storage, "id/1", b"one "), part(storage, "id/2", b"two")]
+    joined = storage.join(CONTEXT, "backups", "id.backup", parts)
+    container, name = storage.locate(joined.location)
+    assert (container, name) == ("backups", "id.backup")
+    assert joined.checksum == hashlib.md5(read(storage, container, name)).hexdigest()
+
+
+def test_parts_stay_when_they_are_joined_and_are_not_copied(storage: LocalStorage) -> None:
+    parts = [part(storage, f"id/{number}", b"x" * 100_000) for number in range(5)]
+    storage.join(CONTEXT, "backups", "id.backup", parts)
+    assert [storage.size(CONTEXT, "backups", one.name) for one in parts] == [100_000] * 5
+    assert storage.size(CONTEXT, "backups", "id.backup") < 1000
+
+
+def test_joining_again_changes_nothing(storage: LocalStorage) -> None:
+    parts = [part(storage, "id/1", b"one "), part(storage, "id/2", b"two")]
+    assert storage.join(CONTEXT, "backups", "a", parts) == storage.join(CONTEXT, "backups", "a", parts)
+
+
+def test_what_was_joined_tells_its_parts_and_their_order(storage: LocalStorage) -> None:
+    one, two = part(storage, "id/1", b"one"), part(storage, "id/2", b"two")
+    sums = {storage.join(CONTEXT, "backups", "a", parts).checksum for parts in ([one, two], [two, one], [one])}
+    assert len(sums) == 3
+
+
+def test_a_part_that_is_not_there_or_is_another_one_cannot_be_joined(storage: LocalStorage) -> None:
+    there = part(storage, "id/1", b"one")
+    with pytest.raises(NotFound, match="id/2"):
+        storage.join(CONTEXT, "backups", "a", [there, Part("id/2", 3, "")])
+    storage.put(CONTEXT, "backups", "id/1", [b"longer"])
+    with pytest.raises(StorageError, match="id/1"):
+        storage.join(CONTEXT, "backups", "a", [there])
+    assert storage.list(CONTEXT, "backups") == ["id/1"]
+
+
+@pytest.mark.parametrize(
+    "location", ["", "backups/a", "local://", "local://backups", "local://backups/", "local:///a", "swift://backups/a"]
+)
+def test_what_is_no_location_of_this_store_is_refused(storage: LocalStorage, location: str) -> None:
+    with pytest.raises(InvalidValue):
+        storage.locate(location)
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "/etc/passwd", "a\0b"], ids=repr)
+def test_no_location_leads_out_of_its_container(storage: LocalStorage, name: str) -> None:
+    with pytest.raises(InvalidValue):
+        storage.locate(f"local://backups/{name}")
+    with pytest.raises(InvalidValue):
+        storage.locate("local://../x")
+
+
+def test_a_local_store_is_the_same_whatever_a_request_names(storage: LocalStorage) -> None:
+    assert storage.at(None) is storage
+    assert storage.at("http://elsewhere/v1") is storage
