@@ -82,11 +82,13 @@ class Bucket:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Piece | None = None,
+        attempts: int | None = None,
     ) -> Answer:
         """Send a request that can be sent twice, and read the whole answer.
 
         :param what: the subject of the sentences of errors.
         :param key: the name of an object; empty: the request is about the bucket.
+        :param attempts: none: as many as the options say.
         :raises StorageUnavailable: again and again.
         :raises StorageError: the store refuses; its subclasses say why.
         """
@@ -99,14 +101,14 @@ class Bucket:
                 raise failure(what, 200, complaint, response.header("Date"), _now())
             return Answer(response, content)
 
-        return self._tried(once)
+        return self._tried(once, attempts or self._attempts)
 
     def open(self, what: str, key: str) -> Response:
         """An object, whose bytes have not been read yet; once they have begun, nothing is tried again."""
-        return self._tried(lambda: self._sent(what, "GET", key, {}, {}, None))
+        return self._tried(lambda: self._sent(what, "GET", key, {}, {}, None), self._attempts)
 
-    def _tried(self, once: Callable[[], Done]) -> Done:
-        for attempt in range(self._attempts - 1):
+    def _tried(self, once: Callable[[], Done], attempts: int) -> Done:
+        for attempt in range(attempts - 1):
             try:
                 return once()
             except StorageUnavailable:

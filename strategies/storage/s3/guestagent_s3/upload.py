@@ -99,7 +99,8 @@ class _Upload:
 
     def _abort(self) -> None:
         try:
-            self._bucket.ask(self._what, "DELETE", self._key, {"uploadId": self._id})
+            # Nothing ends these attempts early, so they are few.
+            self._bucket.ask(self._what, "DELETE", self._key, {"uploadId": self._id}, attempts=2)
         except (NoSuchUpload, NoSuchKey):
             return  # it was completed, or somebody else aborted it
         except StorageError as error:
