@@ -1,7 +1,7 @@
 """The guest as a plugin sees it: what the runtime hands to a manager when it constructs it."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,11 @@ class Guest:
     :ivar record: the instance's durable record.
     :ivar processes: who keeps the server's process.
     :ivar storage: the declared storage strategies by name, in the image's order.
+    :ivar backup_strategies: the names of the declared ones, in the image's order.
     :ivar modules: the declared module drivers by type.
     :ivar operations: what the agent is doing, and has done.
     :ivar report: sends a status to the conductor at once.
+    :ivar report_backup: tells the conductor of a backup; see :meth:`guestagent.rpc.conductor.Conductor.update_backup`.
     :ivar description: what the loader found, for the capability document.
     """
 
@@ -43,9 +45,11 @@ class Guest:
     record: InstanceRecord
     processes: ProcessControl
     storage: Mapping[str, "BaseStorage"] = dataclasses.field(default_factory=dict)
+    backup_strategies: Sequence[str] = ()
     modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
     operations: OperationQueue = dataclasses.field(default_factory=OperationQueue)
     report: Callable[[ServiceStatus], None] = lambda status: None
+    report_backup: Callable[..., None] = lambda context, backup_id, **fields: None
     description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property

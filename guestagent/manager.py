@@ -1,13 +1,15 @@
 """BaseDatastoreManager: the whole contract, every call "not supported" until a plugin overrides it."""
 
+from pathlib import Path
 from typing import Any
 
 from oslo_log import log
 
 from guestagent import contract
 from guestagent.contract.agent import AgentStatus, RunningOperation
-from guestagent.contract.call import TROVE
+from guestagent.contract.call import TROVE, Call
 from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import NotSupported
 from guestagent.contract.operations import CodePath, EngineDetails, OperationDetails
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.guest import Guest
@@ -91,13 +93,24 @@ class BaseDatastoreManager(
         """
         return None
 
+    def restore(self, context: RequestContext, backup_info: dict[str, Any], target: Path) -> None:
+        """Fill an empty directory with the data of a backup; :class:`guestagent.capabilities.backups.BackedUp` can.
+
+        :raises GuestAgentError: it cannot be done; the directory is to be thrown away.
+        """
+        raise NotSupported(operation="prepare from a backup", datastore=self.datastore_name)
+
     def rpc_ping(self, context: RequestContext) -> bool:
         return True
+
+    def supports(self, declared: Call) -> bool:
+        """Whether the plugin implements a call; a half may need more of an image than the plugin."""
+        return declared.supported_by(type(self))
 
     def describe(self, context: RequestContext) -> dict[str, Any]:
         from guestagent.plugins.description import describe
 
-        return describe(type(self), self.guest)
+        return describe(self)
 
     def get_status(self, context: RequestContext) -> AgentStatus:
         record, running = self.guest.record.current, self.guest.operations.current

@@ -71,8 +71,10 @@ class AgentService(service.Service):  # type: ignore[misc]
                 operations=self._operations,
                 processes=PROCESS_CONTROLS[conf.agent.process_control](conf),
                 storage={name: strategy(conf) for name, strategy in loaded.storage.items()},
+                backup_strategies=list(loaded.backup),
                 modules={name: driver() for name, driver in loaded.modules.items()},
                 report=self._conductor.heartbeat,
+                report_backup=self._conductor.update_backup,
                 description=loaded.description,
             )
         )

@@ -117,9 +117,14 @@ def decode(text: bytes, backup: str) -> Manifest:
     if manifest.id != backup:
         raise ManifestInvalid(backup=backup, problem=f"it is that of {manifest.id!r}")
     for segment in manifest.segments:
-        if not _ID.fullmatch(segment.name):
+        if not is_name(segment.name):
             raise ManifestInvalid(backup=backup, problem=f"its segment {segment.name!r} would lie elsewhere")
     return manifest
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a backup or a segment: one directory, and never another one's."""
+    return _ID.fullmatch(text) is not None
 
 
 class _Schema(msgspec.Struct):

@@ -2,8 +2,10 @@
 
 import abc
 import dataclasses
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from oslo_log import log
@@ -15,6 +17,7 @@ from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidV
 from guestagent.contract.modules import ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.contract.users import User
+from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
 from guestagent.system import waiting
 from guestagent.system.processes import ProcessState, Service
@@ -36,6 +39,7 @@ class Preparation:
     :ivar config_contents: the base configuration.
     :ivar overrides: the user's configuration.
     :ivar datastore_version: the version that the control plane has in mind.
+    :ivar fill: makes the data in an empty directory of the server's account, from a backup; none: they begin empty.
     """
 
     memory_mb: int | None = None
@@ -44,6 +48,7 @@ class Preparation:
     config_contents: str | None = None
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
     datastore_version: str | None = None
+    fill: Callable[[Path], None] | None = None
 
 
 class ManagedServer(Configurable, abc.ABC):
@@ -90,7 +95,10 @@ class ManagedServer(Configurable, abc.ABC):
             LOG.warning("prepare came again (request %s); the instance is ready and stays as it is", context.request_id)
             self.report_status()
             return
-        preparation = Preparation(memory_mb, device_path, mount_point, config_contents, overrides or {}, ds_version)
+        fill = functools.partial(self.restore, context, backup_info) if backup_info else None
+        preparation = Preparation(
+            memory_mb, device_path, mount_point, config_contents, overrides or {}, ds_version, fill
+        )
         if not is_ready:
             steps = self._first_steps(preparation, backup_info, cluster_config, snapshot)
             self._bring_up(Plan("prepare", steps, cancellable=True), preparation)
@@ -224,6 +232,8 @@ class ManagedServer(Configurable, abc.ABC):
         cluster_config: dict[str, Any] | None,
         snapshot: dict[str, Any] | None,
     ) -> Sequence[Step]:
+        if type(self).restore is not BaseDatastoreManager.restore:
+            backup_info = None  # it is in the preparation
         asked = {"a backup": backup_info, "a cluster": cluster_config, "a replication source": snapshot}
         for what, given in asked.items():
             if given:
@@ -273,9 +283,10 @@ class ManagedServer(Configurable, abc.ABC):
         if modules:
             steps.append(Step("apply modules", lambda: _drop(self.module_apply(context, modules))))
         failures: list[GuestAgentError] = []
-        for step in steps:
+        for number, step in enumerate(steps, 1):
             try:
-                self.guest.carry_out(Plan("populate", [step]))
+                # Plans of their own, because one that fails must not keep the others from being carried out.
+                self.guest.carry_out(Plan(f"populate {number}", [step]))
             except GuestAgentError as error:
                 failures.append(error)
         for failure in failures:

@@ -68,6 +68,7 @@ class Operation:
     started: threading.Event = dataclasses.field(default_factory=threading.Event)
     interruption: Interruption = dataclasses.field(default_factory=Interruption)
     _clock: float = 0.0
+    _whole: tuple[int, int] = (0, 1)
 
     @property
     def seconds(self) -> float:
@@ -105,7 +106,14 @@ class Operation:
         """A step begins; the first has the number 0."""
         self.phase = step.name
         self.scope = inside(plan, step)
+        self._whole = (number, len(plan.steps))
         self.percent = 100 * number / len(plan.steps) if len(plan.steps) > 1 else None
+
+    def progress(self, done: int, total: int | None) -> None:
+        """So much of the step that is being done is; an unknown whole says nothing."""
+        number, steps = self._whole
+        if total:
+            self.percent = 100 * (number + min(done / total, 1)) / steps
 
 
 def inside(plan: Plan, step: Step) -> str:

@@ -113,6 +113,11 @@ class OperationQueue:
             operation = Operation(plan.name, "-", work=lambda: None)
         ENGINES[operation.path](operation, self._journal, self._watch).carry_out(plan)
 
+    def progress(self, done: int, total: int | None) -> None:
+        """So much of the step that is running has been done; an unknown whole says nothing."""
+        if self._current is not None:
+            self._current.progress(done, total)
+
     def cancel(self, operation_id: str) -> OperationDetails:
         """End an operation early; see :meth:`guestagent.contract.Operations.operation_cancel`."""
         with self._lock:

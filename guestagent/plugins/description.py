@@ -1,4 +1,4 @@
-"""The capability document: what this guest can do, computed from its manager's class."""
+"""The capability document: what this guest can do, computed from what its manager overrides."""
 
 from collections.abc import Iterable
 from importlib import metadata
@@ -6,14 +6,13 @@ from typing import Any
 
 from guestagent import contract
 from guestagent.contract.call import VERSIONS, declared_by
-from guestagent.guest import Guest
 from guestagent.manager import PLUGIN_API, BaseDatastoreManager
 
 FORMAT = 1
 """Grows when something leaves the document or changes its meaning, not when something is added."""
 
 
-def describe(manager: type[BaseDatastoreManager], guest: Guest) -> dict[str, Any]:
+def describe(manager: BaseDatastoreManager) -> dict[str, Any]:
     """The document, in types that JSON has.
 
     - ``format``: :data:`FORMAT`; ``guest_id``
@@ -24,6 +23,7 @@ def describe(manager: type[BaseDatastoreManager], guest: Guest) -> dict[str, Any
     - ``calls``: a list of ``{"name", "namespaces", "capability", "since", "cast", "reads", "repeatable",
       "supported", "summary"}`` in the contract's order
     """
+    guest, plugin = manager.guest, type(manager)
     return {
         "format": FORMAT,
         "guest_id": guest.id,
@@ -35,7 +35,7 @@ def describe(manager: type[BaseDatastoreManager], guest: Guest) -> dict[str, Any
         "contract": [{"namespace": namespace, "version": _dotted(newest)} for namespace, newest in VERSIONS.items()],
         "datastore": {
             "name": guest.datastore,
-            "class": f"{manager.__module__}:{manager.__qualname__}",
+            "class": f"{plugin.__module__}:{plugin.__qualname__}",
             **guest.description.get("datastore", {}),
         },
         "strategies": guest.description.get("strategies", {}),
@@ -46,12 +46,12 @@ def describe(manager: type[BaseDatastoreManager], guest: Guest) -> dict[str, Any
     }
 
 
-def _supports(manager: type[BaseDatastoreManager], capability: type[contract.Capability]) -> bool:
+def _supports(manager: BaseDatastoreManager, capability: type[contract.Capability]) -> bool:
     required = [declared for declared in declared_by(capability) if declared.required]
-    return all(declared.supported_by(manager) for declared in required)
+    return all(map(manager.supports, required))
 
 
-def _call(declared: contract.Call, manager: type[BaseDatastoreManager]) -> dict[str, Any]:
+def _call(declared: contract.Call, manager: BaseDatastoreManager) -> dict[str, Any]:
     return {
         "name": declared.name,
         "namespaces": list(declared.namespaces),
@@ -60,7 +60,7 @@ def _call(declared: contract.Call, manager: type[BaseDatastoreManager]) -> dict[
         "cast": declared.cast,
         "reads": declared.reads,
         "repeatable": declared.repeatable,
-        "supported": declared.supported_by(manager),
+        "supported": manager.supports(declared),
         "summary": declared.documentation.partition("\n")[0],
     }
 

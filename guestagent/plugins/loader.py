@@ -82,6 +82,16 @@ def load(declaration: Declaration) -> Loaded:
     )
 
 
+def load_one(group: Group, name: str, base: type[Base]) -> type[Base]:
+    """Import one plugin, for a program that needs no other.
+
+    :raises PluginError: it is not there, or wrong.
+    """
+    offer = _choose(installed(), group, name)
+    _check_runtime([offer])
+    return _import_class(offer, base)
+
+
 def _choose(offers: Sequence[Offer], group: Group, name: str) -> Offer:
     found = [offer for offer in offers if offer.group is group and offer.name == name]
     if not found:

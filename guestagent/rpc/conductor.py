@@ -78,11 +78,17 @@ class Conductor:
             if status is ServiceStatus.RESTART_REQUIRED:
                 self._confirm(report)
 
-    def update_backup(self, context: RequestContext, backup_id: str, **fields: Any) -> None:
-        """Say how a backup is; a field that is not given keeps its value there."""
+    def update_backup(self, context: RequestContext, backup_id: str, *, confirmed: bool = False, **fields: Any) -> None:
+        """Say how a backup is; a field that is not given keeps its value there, and null is a value.
+
+        :param confirmed: return when the conductor has worked on it, or does not answer: the control plane may read
+            what it knows of the backup as soon as the guest has answered.
+        """
         with self._changed:
             arguments = {"backup_id": backup_id, "sent": self._sent("update_backup"), **fields}
-            self._put("update_backup", context.values, arguments)
+            report = self._put("update_backup", context.values, arguments)
+            if confirmed:
+                self._confirm(report)
 
     def report_root(self, context: RequestContext) -> None:
         """Say that root has been enabled, by whom the context says."""

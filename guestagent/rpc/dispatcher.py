@@ -60,9 +60,14 @@ class Dispatcher:
         self._journal = journal
         self._conductor = conductor
         # Methods are bound once, from the contract's own list: nothing that arrives is looked up on the object.
-        self._methods = {declared: getattr(manager, declared.name) for declared in ALLOWED.values()}
+        self._supported = {declared for declared in ALLOWED.values() if manager.supports(declared)}
+        self._methods = {
+            declared: getattr(manager, declared.name)
+            if declared in self._supported
+            else functools.partial(declared.refusal, manager)
+            for declared in ALLOWED.values()
+        }
         self._has_phases = ALLOWED[TROVE, "prepare"].supported_by(type(manager))
-        self._supported = {declared for declared in self._methods if declared.supported_by(type(manager))}
 
     def dispatch(self, incoming: Any) -> Any:
         """Answer one message; oslo.messaging sends what is returned or raised.

@@ -1,6 +1,7 @@
 """Objects as files below one directory of the machine, or of what is mounted there."""
 
 import hashlib
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -71,11 +72,14 @@ class LocalStorage(BaseStorage):
     def size(self, context: RequestContext, container: str, name: str) -> int:
         path = self._path(container, name)
         try:
-            if path.is_file():
-                return path.stat().st_size
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(subject=f"Object {container}/{name}") from None
         except OSError as error:
             raise _failed(f"Looking at {container}/{name} in", error) from error
-        raise NotFound(subject=f"Object {container}/{name}")
+        if not stat.S_ISREG(found.st_mode):
+            raise NotFound(subject=f"Object {container}/{name}")
+        return found.st_size
 
     def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
         """The object is a list of its parts: they lie beside it on the same disk."""

@@ -80,3 +80,9 @@ def sweep(directory: Path) -> None:
     """Remove the unfinished files that a crash has left in a directory, if there is one; not below it."""
     for path in directory.glob(f"{UNFINISHED}*"):
         path.unlink(missing_ok=True)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and everything in it; one that is not there is removed already."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(directory)

@@ -1,6 +1,7 @@
 """From an empty volume to a server that only the agent can enter."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from oslo_log import log
@@ -35,15 +36,18 @@ class MariaDBInstallation(MariaDBUpgrades):
             self.configuration.write(OVERRIDES, self.render(preparation.overrides))
             self.check_configuration()
 
-    def initialise_data(self) -> None:
-        """Make the data directory, whole or not at all; one that exists is kept."""
+    def initialise_data(self, fill: Callable[[Path], None] | None = None) -> None:
+        """Make the data directory, whole or not at all; one that exists is kept.
+
+        :param fill: makes the data; none: the server's own program makes empty ones.
+        """
         layout = self.layout
         if layout.data_dir.exists():
             LOG.info("%s exists and is kept", layout.data_dir)
             return
         self.discard_unfinished_data()
         files.ensure_directory(layout.unfinished_data_dir, mode=0o700, owner=self.account, group=self.account)
-        self._install(layout.unfinished_data_dir)
+        (fill or self._install)(layout.unfinished_data_dir)
         layout.unfinished_data_dir.rename(layout.data_dir)
         files.sync_directory(layout.mount_point)
 

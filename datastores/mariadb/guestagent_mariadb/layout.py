@@ -33,6 +33,11 @@ class Layout:
         return self.mount_point / ".data-unfinished"
 
     @property
+    def scratch_dir(self) -> Path:
+        """What a backup or a restore needs meanwhile."""
+        return self.mount_point / ".backup-scratch"
+
+    @property
     def tmp_dir(self) -> Path:
         """What large statements need for a while: on the volume, whose size the user chose."""
         return self.mount_point / "tmp"

@@ -6,14 +6,15 @@ from typing import Any
 from guestagent.capabilities.modules import AppliedModules
 from guestagent.capabilities.server import Preparation
 from guestagent.operations.plan import Step
+from guestagent_mariadb.backups import MariaDBBackups
 from guestagent_mariadb.guest_logs import MariaDBLogs
 from guestagent_mariadb.installation import MariaDBInstallation
 from guestagent_mariadb.root import MariaDBRoot
 from guestagent_mariadb.server_tls import MariaDBTls
 
 
-class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBInstallation, AppliedModules):
-    """Manages one MariaDB server: everything of the contract but backups and replication.
+class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBBackups, MariaDBInstallation, AppliedModules):
+    """Manages one MariaDB server: everything of the contract but replication.
 
     Each base class is one capability; the plans that bring a server up are here.
     """
@@ -23,8 +24,14 @@ class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBInstallation, 
             self.attach_step(format_empty=True),
             Step("set up the account and the directories", self.set_up_account),
             Step("write the configuration", lambda: self.configure(preparation)),
-            Step("initialise the data", self.initialise_data, undo=lambda _: self.discard_unfinished_data()),
+            Step(
+                "restore the data" if preparation.fill else "initialise the data",
+                lambda: self.initialise_data(preparation.fill),
+                undo=lambda _: self.discard_unfinished_data(),
+            ),
             self.claim_step(),
+            # Of another version, perhaps, where they come from a backup.
+            *([self.adapt_step()] if preparation.fill else []),
             Step("secure the server", self.remove_left_overs),
         ]
 

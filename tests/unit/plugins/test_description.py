@@ -77,7 +77,7 @@ def test_a_capability_is_supported_when_all_that_it_requires_is_overridden(guest
     capabilities = document_of(Some, guest)["capabilities"]
 
     assert set(capabilities) == {capability.__name__.lower() for capability in contract.CAPABILITIES}
-    assert {name for name, supported in capabilities.items() if supported} == {"agent", "databases"}
+    assert {name for name, supported in capabilities.items() if supported} == {"agent", "operations", "databases"}
 
 
 def test_a_call_is_supported_when_it_is_overridden(guest: Guest) -> None:
@@ -86,7 +86,8 @@ def test_a_call_is_supported_when_it_is_overridden(guest: Guest) -> None:
 
     document = document_of(Less, guest)
 
-    supported = {call["name"] for call in document["calls"] if call["supported"] and call["capability"] != "agent"}
+    runtimes = ("agent", "operations")
+    supported = {call["name"] for call in document["calls"] if call["supported"] and call["capability"] not in runtimes}
     assert supported == {"rpc_ping", "create_database", "list_databases", "list_access"}
     assert not document["capabilities"]["databases"]
 

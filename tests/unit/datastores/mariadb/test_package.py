@@ -1,5 +1,6 @@
 """The package as a whole: what importing it costs, what it supports, and that its halves fit together."""
 
+import inspect
 import subprocess
 import sys
 from importlib import metadata
@@ -64,10 +65,10 @@ def test_the_entry_points_name_what_is_there() -> None:
     assert points["guestagent.mariadb.server"].load() is server_options.list_opts
 
 
-def test_everything_but_backups_and_replication_is_supported() -> None:
+def test_everything_but_snapshots_and_replication_is_supported() -> None:
     missing = {call.name for call in contract.CALLS if not call.supported_by(MariaDBManager)}
     theirs = {call.name for call in contract.CALLS if call.capability in ("backups", "replication")}
-    assert missing == (theirs - {"make_read_only"}) | {"get_root_password", "update_guest"}
+    assert missing == (theirs - {"make_read_only", "create_backup"}) | {"get_root_password", "update_guest"}
 
 
 def test_the_halves_share_no_name_by_accident() -> None:
@@ -78,4 +79,12 @@ def test_the_halves_share_no_name_by_accident() -> None:
             if issubclass(half, other):
                 continue
             both = {name for name in vars(half).keys() & vars(other).keys() if not name.startswith("__")}
-            assert not both - {"_abc_impl"}, (half, other)
+            # What the base class has, they share on purpose.
+            assert not both - {"_abc_impl"} - vars(BaseDatastoreManager).keys(), (half, other)
+
+
+def test_the_halves_pass_on_what_they_share_on_purpose() -> None:
+    for half in MariaDBManager.__mro__[:-1]:
+        for name in ("tidy", "supports"):
+            if name in vars(half) and half is not BaseDatastoreManager:
+                assert f"super().{name}(" in inspect.getsource(vars(half)[name]), (half, name)

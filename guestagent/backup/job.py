@@ -1,0 +1,121 @@
+"""What the agent and the process that does a backup's work say to each other: one line of JSON for one message."""
+
+from typing import Any
+
+import msgspec
+
+from guestagent.contract.errors import GuestAgentError
+
+
+class WorkFailed(GuestAgentError):
+    """The work of a backup failed in the process that does it; the sentence is from there.
+
+    Its facts hold the ``remote_id`` of the error.
+    """
+
+    id = "backup.work-failed"
+    sentence = "{message}"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where backups are kept.
+
+    :ivar storage: the name of the storage strategy.
+    :ivar url: the store that the request names, if it names one.
+    :ivar container: of the objects.
+    """
+
+    storage: str
+    url: str | None
+    container: str
+
+
+class ServerFacts(msgspec.Struct, frozen=True):
+    """:class:`guestagent.backup.base.Server`, as it travels."""
+
+    datastore: str
+    version: str
+    data_dir: str
+    scratch_dir: str
+    account: str | None = None
+    credentials: str | None = None
+
+
+class Backup(msgspec.Struct, frozen=True, tag="backup"):
+    """Make a backup.
+
+    :ivar parent: the location of the backup that it builds on.
+    """
+
+    context: dict[str, Any]
+    place: Place
+    strategy: str
+    server: ServerFacts
+    backup_id: str
+    instance_id: str
+    parent: str | None = None
+
+
+class Restore(msgspec.Struct, frozen=True, tag="restore"):
+    """Fill an empty directory from a backup and those that it builds on.
+
+    :ivar target: the directory; of the server's account.
+    """
+
+    context: dict[str, Any]
+    place: Place
+    server: ServerFacts
+    location: str
+    target: str
+
+
+class Verify(msgspec.Struct, frozen=True, tag="verify"):
+    """Read a backup through, and those that it builds on."""
+
+    context: dict[str, Any]
+    place: Place
+    location: str
+
+
+class Discard(msgspec.Struct, frozen=True, tag="discard"):
+    """Remove a backup, or what is left of one that was given up."""
+
+    context: dict[str, Any]
+    place: Place
+    backup_id: str
+
+
+Job = Backup | Restore | Verify | Discard
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """So many bytes of the stream are done.
+
+    :ivar total: how many there will be, roughly; none: nobody knows.
+    """
+
+    done: int
+    total: int | None
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The work has ended well.
+
+    :ivar location: of a backup that was made.
+    :ivar checksum: of it, as its store has it.
+    :ivar size: of its stream in bytes, or of all that were read.
+    """
+
+    location: str | None
+    checksum: str | None
+    size: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The work has failed; the id and the sentence of the error."""
+
+    id: str
+    sentence: str
+
+
+Message = Progress | Done | Failed

@@ -1,0 +1,163 @@
+"""Backups of the data, and instances that begin with one: what is the same for every database."""
+
+import abc
+import dataclasses
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from oslo_log import log
+
+from guestagent import conf as configuration
+from guestagent.backup.job import (
+    Backup,
+    Discard,
+    Done,
+    Failed,
+    Job,
+    Message,
+    Place,
+    Progress,
+    Restore,
+    ServerFacts,
+    WorkFailed,
+)
+from guestagent.contract.call import Call
+from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import InvalidValue, NotSupported, SystemFailure
+from guestagent.manager import BaseDatastoreManager
+from guestagent.operations.plan import Plan, Step
+from guestagent.system.worker import Worker
+
+LOG = log.getLogger(__name__)
+
+WORKER = "guestagent.backup.worker"
+GIB = 1 << 30
+BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
+"""The states of a backup, in Trove's words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackupInfo:
+    """What the control plane says of a backup, as far as it is used.
+
+    :ivar parent: the location of the backup that it builds on.
+    :ivar location: where it is; none: it is still to be made.
+    """
+
+    id: str
+    place: Place
+    parent: str | None
+    location: str | None
+
+
+class BackedUp(BaseDatastoreManager, abc.ABC):
+    """Supports the capability *backups* with the strategies that the image declares."""
+
+    @abc.abstractmethod
+    def backed_up_server(self) -> AbstractContextManager[ServerFacts]:
+        """The running server, with credentials lent for as long as the block lasts."""
+
+    @abc.abstractmethod
+    def restored_server(self, target: Path) -> ServerFacts:
+        """The server that is to run on what a restore makes."""
+
+    def supports(self, declared: Call) -> bool:
+        # Without a strategy there is nobody to make one.
+        needs_strategy = declared.name == "create_backup"
+        return super().supports(declared) and (bool(self.guest.backup_strategies) or not needs_strategy)
+
+    def create_backup(self, context: RequestContext, backup_info: dict[str, Any]) -> None:
+        info = self._info(backup_info)
+        made: list[Done] = []
+        copy = Step(
+            "copy the data",
+            lambda: made.append(self._make(context, info)),
+            # What is there already is found, and only its location is told again.
+            volatile=True,
+            undo=lambda _: self._discard(context, info),
+        )
+        steps = [
+            Step("say that it begins", lambda: self._report(context, info, state=BUILDING)),
+            copy,
+            Step("say that it is there", lambda: self._report_done(context, info, made[-1])),
+        ]
+        try:
+            self.guest.carry_out(Plan("backup", steps, cancellable=True))
+        except BaseException:
+            self._report(context, info, state=FAILED)
+            raise
+
+    def restore(self, context: RequestContext, backup_info: dict[str, Any], target: Path) -> None:
+        if not self.guest.backup_strategies:
+            raise NotSupported(operation="prepare from a backup", datastore=self.datastore_name)
+        info = self._info(backup_info)
+        if info.location is None:
+            raise InvalidValue(subject=f"Backup {info.id!r}", problem="the control plane does not say where it is")
+        self._work(Restore(dict(context.values), info.place, self.restored_server(target), info.location, str(target)))
+
+    def _make(self, context: RequestContext, info: BackupInfo) -> Done:
+        strategy = self.guest.backup_strategies[0]
+        with self.backed_up_server() as server:
+            return self._work(
+                Backup(dict(context.values), info.place, strategy, server, info.id, self.guest.id, info.parent)
+            )
+
+    def _discard(self, context: RequestContext, info: BackupInfo) -> None:
+        self._work(Discard(dict(context.values), info.place, info.id))
+
+    def _work(self, job: Job) -> Done:
+        """Have a job done by a process of its own; what it says of its progress is the operation's.
+
+        :raises WorkFailed: it failed.
+        :raises SystemFailure: the process died.
+        """
+        arguments = configuration.arguments(self.guest.conf)
+        with Worker(WORKER, arguments, msgspec.json.encode(job)) as worker:
+            for line in worker.lines():
+                match msgspec.json.decode(line, type=Message):
+                    case Progress(done, total):
+                        self.guest.operations.progress(done, total)
+                    case Failed(remote_id, sentence):
+                        raise WorkFailed(message=sentence, remote_id=remote_id)
+                    case Done() as found:
+                        return found
+        raise SystemFailure(subject=WORKER, problem="it ended without a word")
+
+    def _info(self, backup_info: dict[str, Any]) -> BackupInfo:
+        wanted = _text(backup_info, "storage_driver") or next(iter(self.guest.storage), None)
+        if wanted is None or wanted not in self.guest.storage:
+            problem = f"the image declares no such storage strategy, but {', '.join(self.guest.storage) or 'none'}"
+            raise InvalidValue(subject=f"The storage {wanted!r}", problem=problem)
+        backup_id = _text(backup_info, "id")
+        if backup_id is None:
+            raise InvalidValue(subject="The backup", problem="it has no id")
+        container = _text(backup_info, "swift_container") or self.guest.conf.backup.container
+        parent = backup_info.get("parent")
+        return BackupInfo(
+            backup_id,
+            Place(wanted, _text(backup_info, "swift_url"), container),
+            _text(parent, "location") if isinstance(parent, dict) else None,
+            _text(backup_info, "location"),
+        )
+
+    def _report(self, context: RequestContext, info: BackupInfo, **fields: Any) -> None:
+        self.guest.report_backup(context, info.id, **fields)
+
+    def _report_done(self, context: RequestContext, info: BackupInfo, done: Done) -> None:
+        self._report(
+            context,
+            info,
+            state=COMPLETED,
+            location=done.location,
+            checksum=done.checksum,
+            size=round(done.size / GIB, 2),
+            success=True,
+            confirmed=True,
+        )
+
+
+def _text(values: dict[str, Any], name: str) -> str | None:
+    found = values.get(name)
+    return found if isinstance(found, str) and found else None

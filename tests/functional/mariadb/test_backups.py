@@ -1,0 +1,247 @@
+"""Backups as the control plane asks for them: made, reported, and restored into another instance."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
+from tests.support import mariadb
+from tests.support.agent import AgentProcess
+from tests.support.conductor import Conductor, Report
+from tests.support.poll import eventually
+from tests.support.ports import LOOPBACK
+from tests.support.rabbit import Rabbit
+from tests.support.wire import Wire, request_context
+
+NOTIFICATION = "trove.common.notification.DBaaSBackupCreate"
+PASSWORD = "Wee/sleekit 1"
+KEY = "0123456789abcdef" * 4
+ROWS = 2000
+
+
+class Instance:
+    """An instance, its agent and its server.
+
+    :param storage: where its backups go, shared with other instances.
+    """
+
+    def __init__(
+        self, directory: Path, storage: Path, broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor
+    ) -> None:
+        database = directory / "database"
+        database.mkdir(parents=True)
+        options = mariadb.options(database)
+        self.wire, self.conductor, self.storage = wire, conductor, storage
+        self.port = int(str(options["mariadb"]["port"]))
+        self.keys = directory / "keys"
+        self.keys.write_text(f"first {KEY}\n")
+        self.keys.chmod(0o600)
+        self.agent = AgentProcess(
+            directory / "agent",
+            str(uuid.uuid4()),
+            transport_url=broker.url,
+            exchange=exchange,
+            datastore=mariadb.DATASTORE,
+            options=options
+            | {
+                "agent": {"volume_wait": 0, "storage_dir": storage},
+                "image": {"backup_strategies": "mariabackup"},
+                "backup": {"encryption_key_file": self.keys, "segment_size": 1 << 20},
+            },
+        )
+
+    @property
+    def id(self) -> str:
+        return self.agent.guest_id
+
+    def prepare(self, **arguments: Any) -> Report:
+        """Have it prepared; what the conductor hears of the end."""
+        self.wire.declare_guest(self.id)
+        given = {
+            "packages": "",
+            "databases": [{"_name": "shop"}],
+            "memory_mb": 512,
+            "users": [{"_name": "app", "_password": PASSWORD, "_databases": [{"_name": "shop"}]}],
+            "config_contents": FLAVOUR,
+            "ds_version": "10.11",
+        }
+        context = request_context("trove.common.notification.DBaaSInstanceCreate")
+        self.wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context)
+        self.agent.boot(self.wire)
+        return self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90)
+
+    def back_up(self, parent: dict[str, Any] | None = None, backup_id: str | None = None) -> list[Report]:
+        """Make a backup; what the conductor hears of it until its end."""
+        heard = len(self.conductor.reports)
+        info = {
+            "id": backup_id or str(uuid.uuid4()),
+            "instance_id": self.id,
+            "backup_type": "incremental" if parent else "full",
+            "parent": parent and {"location": parent["location"], "checksum": parent["checksum"]},
+            "datastore": mariadb.DATASTORE,
+            "storage_driver": "local",
+            "swift_container": None,
+        }
+        self.wire.cast(self.id, "create_backup", {"backup_info": info}, context=request_context(NOTIFICATION))
+        self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90, after=heard)
+        return [one for one in self.conductor.reports[heard:] if one.instance_id == self.id and one.status is None]
+
+    def sql(self, statement: str, *values: Any) -> tuple[tuple[Any, ...], ...]:
+        with (
+            pymysql.connect(
+                host=LOOPBACK, port=self.port, user="app", password=PASSWORD, database="shop", autocommit=True
+            ) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement, values)
+            return tuple(cursor.fetchall())
+
+    def fill(self, table: str) -> None:
+        self.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY, words TEXT)")
+        words = ", ".join(f"({n}, 'the same old {n * 7919 % ROWS} story')" for n in range(ROWS))
+        self.sql(f"INSERT INTO {table} VALUES {words}")
+
+    def checksum(self, table: str) -> int:
+        [(_, found)] = self.sql(f"CHECKSUM TABLE {table}")
+        return int(found)
+
+    def close(self) -> None:
+        if self.agent.running:
+            with contextlib.suppress(Exception):
+                self.wire.call(self.id, "stop_db", timeout=60)
+        self.agent.close()
+
+
+MakeInstance = Callable[[], Instance]
+
+
+@pytest.fixture
+def make_instance(broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor) -> Iterator[MakeInstance]:
+    made: list[Instance] = []
+    with reachable_directory() as directory:
+        storage = directory / "storage"
+
+        def make() -> Instance:
+            made.append(Instance(directory / str(len(made)), storage, broker, exchange, wire, conductor))
+            return made[-1]
+
+        yield make
+        for instance in made:
+            instance.close()
+            # Shown by pytest beside a test that failed.
+            print(f"--- log of {instance.id}\n{instance.agent.tail(100)}")
+
+
+def completed(reports: list[Report]) -> dict[str, Any]:
+    """What was reported of a backup that is there."""
+    assert [report.method for report in reports] == ["update_backup", "update_backup", "notify_end"], [
+        report.args for report in reports
+    ]
+    begun, ended, _ = reports
+    assert begun.args["state"] == "BUILDING"
+    assert ended.args["state"] == "COMPLETED"
+    assert ended.is_call, "the control plane may look at the backup as soon as it hears of the end"
+    return dict(ended.args)
+
+
+def backup_info(found: dict[str, Any]) -> dict[str, Any]:
+    """What the control plane sends to an instance that begins with a backup."""
+    return {
+        "id": found["backup_id"],
+        "location": found["location"],
+        "checksum": found["checksum"],
+        "type": "full",
+        "storage_driver": "local",
+    }
+
+
+def test_a_full_backup_is_made_told_and_restored(make_instance: MakeInstance) -> None:
+    first = make_instance()
+    assert first.prepare().method == "notify_end"
+    first.fill("wares")
+    found = completed(first.back_up())
+    assert found["location"].startswith("local://database_backups/")
+    assert found["size"] > 0
+    assert "backup_type" not in found
+
+    second = make_instance()
+    assert second.prepare(databases=[], users=[], backup_info=backup_info(found)).method == "notify_end"
+    assert second.checksum("wares") == first.checksum("wares")
+    # The agent of the second has its own way in, and the server is its own.
+    page, _ = second.wire.call(second.id, "list_databases", {"limit": 20})
+    assert [database["_name"] for database in page] == ["shop"]
+    assert second.conductor.statuses(second.id)[-1] == "healthy"
+
+
+def test_a_chain_of_incremental_backups_is_restored(make_instance: MakeInstance) -> None:
+    first = make_instance()
+    first.prepare()
+    found, tables = None, []
+    for number in range(3):
+        tables.append(f"t{number}")
+        first.fill(tables[-1])
+        found = completed(first.back_up(found))
+    assert found is not None
+    second = make_instance()
+    assert second.prepare(databases=[], users=[], backup_info=backup_info(found)).method == "notify_end"
+    assert [second.checksum(table) for table in tables] == [first.checksum(table) for table in tables]
+
+
+def test_a_backup_that_cannot_be_read_fails_the_instance(make_instance: MakeInstance, tmp_path: Path) -> None:
+    first = make_instance()
+    first.prepare()
+    first.fill("wares")
+    found = completed(first.back_up())
+    [segment, *_] = sorted(first.storage.rglob("0000*"))
+    spoiled = bytearray(segment.read_bytes())
+    spoiled[len(spoiled) // 2] ^= 1
+    segment.write_bytes(bytes(spoiled))
+
+    second = make_instance()
+    ended = second.prepare(databases=[], users=[], backup_info=backup_info(found))
+    assert ended.method == "notify_exc_info"
+    assert segment.name in ended.args["message"]
+    second.conductor.wait_for_status(second.id, "failed to spawn")
+    # It never starts empty, and nothing is left that would.
+    volume = Path(str(second.agent.files["machine.conf"]["mariadb"]["mount_point"]))
+    assert not (volume / "data").exists()
+    assert not list(volume.glob(".*unfinished*"))
+
+
+def test_a_backup_that_fails_is_told_and_leaves_nothing(make_instance: MakeInstance) -> None:
+    first = make_instance()
+    first.prepare()
+    first.keys.write_text("no key at all\n")
+    reports = first.back_up()
+    assert [report.args.get("state") for report in reports] == ["BUILDING", "FAILED", None]
+    assert reports[-1].method == "notify_exc_info"
+    assert KEY not in first.agent.text()
+    first.keys.write_text(f"first {KEY}\n")
+    completed(first.back_up())
+
+
+def test_progress_is_seen_and_a_backup_is_cancelled(make_instance: MakeInstance) -> None:
+    first = make_instance()
+    first.agent.files["machine.conf"]["backup"]["bandwidth_limit"] = 200_000
+    first.prepare()
+    first.fill("wares")
+    info = {"id": str(uuid.uuid4()), "storage_driver": "local"}
+    first.wire.cast(first.id, "create_backup", {"backup_info": info}, context=request_context(NOTIFICATION))
+
+    def running() -> list[dict[str, Any]]:
+        listed = first.wire.call(first.id, "operation_list", {"limit": 1}, namespace="guestagent")
+        return [one for one in listed if one["call"] == "create_backup" and one["phase"] == "copy the data"]
+
+    [operation] = eventually(running, timeout=30)
+    eventually(lambda: running()[0]["percent"] > 100 / 3, timeout=30)
+    first.wire.call(first.id, "operation_cancel", {"operation_id": operation["id"]}, namespace="guestagent")
+    report = first.conductor.wait_for_method(first.id, "notify_exc_info", timeout=30)
+    assert "was cancelled" in report.args["message"]
+    volume = Path(str(first.agent.files["machine.conf"]["mariadb"]["mount_point"]))
+    assert not (volume / ".backup-scratch").exists()
+    assert not [path for path in first.storage.rglob("*") if path.is_file()]
