@@ -54,6 +54,9 @@ def read(
         raise ManifestInvalid(backup=found.id, problem=problem)
     if found.encryption is not None and settings.keys is None:
         raise UnknownKey(backup=found.id, key_id=found.encryption.key_id)
+    for segment in found.segments:
+        if not 0 <= segment.size <= segments.LARGEST:
+            raise ManifestInvalid(backup=found.id, problem=f"no segment has {segment.size} bytes, as {segment.name}")
     stored = sum(segment.size for segment in found.segments)
     if stored != found.stored:
         problem = f"its manifest has segments of {stored} bytes, and there were {found.stored}"

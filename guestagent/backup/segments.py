@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Final
 
 from guestagent.backup import manifest
@@ -18,6 +18,8 @@ from guestagent.system import waiting
 
 CHUNK: Final = 1 << 18
 """Bytes that a store is given at a time."""
+LARGEST: Final = 1 << 30
+"""Bytes of a segment; what claims more would cost memory."""
 
 
 class SegmentMissing(GuestAgentError):
@@ -106,12 +108,17 @@ class Shelf:
         size = 0
         problem = None
         stored = self.storage.get(self.context, self.container, self.path(segment.name))
-        for chunk in _heeded(self.throttle.pass_on(stored)):
-            if size + len(chunk) > segment.size:
-                problem = f"it is longer than its {segment.size} bytes"
-                break
-            buffer[size : size + len(chunk)] = chunk
-            size += len(chunk)
+        try:
+            for chunk in _heeded(self.throttle.pass_on(stored)):
+                if size + len(chunk) > segment.size:
+                    problem = f"it is longer than its {segment.size} bytes"
+                    break
+                buffer[size : size + len(chunk)] = chunk
+                size += len(chunk)
+        finally:
+            if isinstance(stored, Generator):
+                # Its file or its connection is not kept open by an error that somebody still looks at.
+                stored.close()
         content = buffer[:size]
         if problem is None and size < segment.size:
             problem = f"it has {size} of its {segment.size} bytes"

@@ -1,0 +1,1 @@
+"""The stream of a backup, from its source into a store and back."""
