@@ -69,7 +69,7 @@ def test_an_agent_before_prepare_has_imported_no_client_library_and_no_cipher(im
     modules = imported_by(image_agent)
 
     assert of("guestagent_mariadb", modules)
-    for unneeded in ("eventlet", "pymysql", "cryptography", "sqlite3", "distutils", "pkg_resources"):
+    for unneeded in ("eventlet", "pymysql", "cryptography", "zstandard", "distutils", "pkg_resources"):
         assert of(unneeded, modules) == set()
     assert len(modules) <= MOST_MODULES
 
