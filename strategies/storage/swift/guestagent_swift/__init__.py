@@ -1,0 +1,1 @@
+"""OpenStack Swift, where Trove keeps backups and published logs."""
