@@ -8,7 +8,7 @@ DISTRIBUTIONS := . $(PLUGINS) tests/support/datastore_sleeper
 PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
 
 DEMO_PACKAGES := mariadb-server
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup mount rabbitmq-server systemd systemd-container util-linux xfsprogs
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount rabbitmq-server systemd systemd-container util-linux xfsprogs
 BENCH_PACKAGES := strace
 
 PYTEST := $(BIN)/python -m pytest --timeout=300
