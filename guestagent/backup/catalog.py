@@ -1,10 +1,14 @@
 """What is in a store: the backups that have a manifest, and what is left of others."""
 
+import dataclasses
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from guestagent.backup import manifest
-from guestagent.backup.manifest import Manifest
+from guestagent.backup.manifest import Manifest, ManifestInvalid
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue, NotFound
 from guestagent.storage.base import BaseStorage, Joined, Part
@@ -12,6 +16,10 @@ from guestagent.storage.base import BaseStorage, Joined, Part
 LONGEST_CHAIN = 1000
 JOINED = ".backup"
 """How the name of a backup as one object ends."""
+PIN = "pin"
+"""The object of a backup that says that it must stay."""
+LONGEST_PIN = 1 << 16
+_SEGMENT = re.compile(r"[0-9]{8,}")
 
 
 class ParentGone(GuestAgentError):
@@ -26,6 +34,34 @@ class NoBackup(GuestAgentError):
 
     id = "backup.not-found"
     sentence = "There is no backup at {location}: it has no manifest."
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """Why a backup must stay.
+
+    :ivar who: has said so.
+    :ivar when: seconds since the epoch.
+    """
+
+    who: str = "?"
+    when: float = 0.0
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """Everything of backups that is in a container.
+
+    :ivar backups: those whose manifest can be used, oldest first.
+    :ivar unusable: why the manifest of others cannot be used, by id.
+    :ivar unfinished: the ids of those without a manifest: they are being made, or were given up.
+    :ivar pins: by id.
+    """
+
+    backups: Sequence[Manifest]
+    unusable: Mapping[str, ManifestInvalid]
+    unfinished: Sequence[str]
+    pins: Mapping[str, Pin]
 
 
 class Catalog:
@@ -64,14 +100,20 @@ class Catalog:
         :raises ManifestInvalid: a manifest cannot be used.
         """
         container, name = self.storage.locate(location)
-        backup_id = name.removesuffix(JOINED)
         here = Catalog(self.storage, self.context, container)
-        found = here.find(backup_id)
+        try:
+            return here.chain_of(name.removesuffix(JOINED))
+        except NoBackup:
+            raise NoBackup(location=location) from None
+
+    def chain_of(self, backup_id: str) -> list[Manifest]:
+        """As :meth:`chain`, by the id of a backup in this container."""
+        found = self.find(backup_id)
         if found is None:
-            raise NoBackup(location=location)
+            raise NoBackup(location=f"{self.container}/{backup_id}")
         chain = [found]
         while chain[0].parent is not None:
-            parent = here.find(chain[0].parent)
+            parent = self.find(chain[0].parent) if manifest.is_name(chain[0].parent) else None
             if parent is None or len(chain) == LONGEST_CHAIN:
                 raise ParentGone(backup=chain[0].id, parent=chain[0].parent)
             chain.insert(0, parent)
@@ -82,10 +124,66 @@ class Catalog:
 
         :raises ManifestInvalid: a manifest cannot be used.
         """
-        names = self.storage.list(self.context, self.container)
-        ids = [name.removesuffix(f"/{manifest.NAME}") for name in names if name.endswith(f"/{manifest.NAME}")]
-        found = [one for one in map(self.find, ids) if one is not None]
-        yield from sorted(found, key=lambda one: one.started)
+        survey = self.survey()
+        for error in survey.unusable.values():
+            raise error
+        yield from survey.backups
+
+    def survey(self) -> Survey:
+        """Look at everything; what is not of a backup is passed over."""
+        whole, begun = set(), set()
+        for backup_id, name in self._objects():
+            if name == manifest.NAME:
+                whole.add(backup_id)
+            elif _SEGMENT.fullmatch(name):
+                begun.add(backup_id)
+        found, unusable = [], {}
+        for backup_id in sorted(whole):
+            try:
+                one = self.find(backup_id)
+            except ManifestInvalid as error:
+                unusable[backup_id] = error
+                continue
+            if one is not None:
+                found.append(one)
+        return Survey(sorted(found, key=lambda one: one.started), unusable, sorted(begun - whole), self.pinned())
+
+    def pin(self, backup_id: str, pin: Pin) -> None:
+        """Say that a backup must stay; one that was pinned before is pinned for the new reason.
+
+        :raises NoBackup: there is none.
+        :raises ManifestInvalid: its manifest cannot be used.
+        """
+        if self.find(backup_id) is None:
+            raise NoBackup(location=f"{self.container}/{backup_id}")
+        self.storage.put(self.context, self.container, f"{backup_id}/{PIN}", [msgspec.json.encode(pin)])
+
+    def unpin(self, backup_id: str) -> None:
+        """Let a backup go when its time has come; one that is not pinned is unpinned already."""
+        self.storage.delete(self.context, self.container, f"{check_id(backup_id)}/{PIN}")
+
+    def pinned(self) -> Mapping[str, Pin]:
+        """The pins by the ids of their backups."""
+        return {backup_id: self._pin(backup_id) for backup_id, name in self._objects() if name == PIN}
+
+    def _objects(self) -> Iterator[tuple[str, str]]:
+        """The objects that can be of a backup: its id, and the name in it."""
+        for text in self.storage.list(self.context, self.container):
+            backup_id, _, name = text.rpartition("/")
+            if manifest.is_name(backup_id):
+                yield backup_id, name
+
+    def _pin(self, backup_id: str) -> Pin:
+        text = bytearray()
+        try:
+            for chunk in self.storage.get(self.context, self.container, f"{backup_id}/{PIN}"):
+                text += chunk
+                if len(text) > LONGEST_PIN:
+                    break
+            return msgspec.json.decode(bytes(text), type=Pin)
+        except (NotFound, msgspec.DecodeError):
+            # Whoever wrote it wanted the backup to stay.
+            return Pin()
 
     def seal(self, made: Manifest) -> Joined:
         """Write the manifest, and make the backup known to the store as one object; repeating it is safe."""
