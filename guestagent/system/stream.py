@@ -1,5 +1,6 @@
 """Programs that give or take a stream of any length: one that is read, and one that is fed."""
 
+import collections
 import contextlib
 import fcntl
 import os
@@ -22,7 +23,9 @@ LOG = log.getLogger(__name__)
 PIPE_BYTES: Final = 1 << 20
 """Room in the pipe of the stream: so much the program can be ahead, and so often it is not woken."""
 TAIL_BYTES: Final = 1 << 16
-"""So much of the end of what a program says is kept, and of what it was fed, to be told apart from it."""
+"""So much of the end of what a program says is kept."""
+FED_BYTES: Final = 4 * PIPE_BYTES
+"""So much of what it was fed last is kept, to blank it in what it says: it may not have read the rest yet."""
 LOG_MODE: Final = 0o600
 LONG_WAIT: Final = 24 * 3600.0
 """Seconds of one wait; what waits has no end of its own, and then waits on."""
@@ -72,7 +75,9 @@ class _Program:
                 # The kernel gives an account that is not root only so much of it.
                 fcntl.fcntl(self._stream, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             self._stderr: int | None = cast(IO[bytes], self._process.stderr).fileno()
-            self._said, self._fed = bytearray(), bytearray()
+            self._said = bytearray()
+            self._fed: collections.deque[bytes] = collections.deque()
+            self._fed_bytes = 0
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -110,8 +115,9 @@ class _Program:
         # Until here its id was no other's, so that it could be killed.
         code = self._process.wait()
         LOG.debug("%s ended with code %d", self.program, code)
-        said, fed = self._said.decode(errors="replace"), self._fed.decode(errors="replace")
+        said = self._said.decode(errors="replace")
         if code != 0:
+            fed = b"".join(self._fed).decode(errors="replace")
             raise SystemFailure(subject=self.program, problem=command.reason(code, said, fed))
         return said
 
@@ -130,7 +136,8 @@ class _Program:
         said = os.read(stderr, TAIL_BYTES)
         if not said:
             self._stderr = None
-        _keep_end(self._said, said)
+        self._said += said
+        del self._said[:-TAIL_BYTES]
         if self._log_file is not None:
             unwritten = memoryview(said)
             while unwritten:
@@ -207,7 +214,7 @@ class Consumer(_Program):
         :raises GuestAgentError: the operation was interrupted.
         """
         waiting.check()
-        _keep_end(self._fed, chunk)
+        self._remember(chunk)
         unread = memoryview(chunk)
         while unread:
             try:
@@ -219,6 +226,12 @@ class Consumer(_Program):
                 problem = "it ended before it had read everything"
                 raise SystemFailure(subject=self.program, problem=problem) from None
 
+    def _remember(self, chunk: bytes) -> None:
+        self._fed.append(chunk)
+        self._fed_bytes += len(chunk)
+        while self._fed_bytes - len(self._fed[0]) > FED_BYTES:
+            self._fed_bytes -= len(self._fed.popleft())
+
 
 def _appended(path: Path) -> int:
     try:
@@ -227,8 +240,3 @@ def _appended(path: Path) -> int:
         raise SystemFailure(subject=f"Opening {path}", problem=error.strerror) from None
     os.fchmod(handle, LOG_MODE)
     return handle
-
-
-def _keep_end(kept: bytearray, more: bytes) -> None:
-    kept += more[-TAIL_BYTES:]
-    del kept[:-TAIL_BYTES]

@@ -172,7 +172,7 @@ class Shown:
 
 
 @contextlib.contextmanager
-def shown(data_dir: Path, run_dir: Path) -> Iterator[Shown]:
+def shown(data_dir: Path, run_dir: Path, *options: str) -> Iterator[Shown]:
     """Start a server on a data directory."""
     socket, log = run_dir / "shown.sock", run_dir / "shown.log"
     argv = [
@@ -184,6 +184,7 @@ def shown(data_dir: Path, run_dir: Path) -> Iterator[Shown]:
         f"--pid-file={run_dir / 'shown.pid'}",
         "--skip-networking",
         "--skip-grant-tables",
+        *options,
     ]
     with Producer(argv, user=OWNER) as program:
         server = Shown(socket)

@@ -27,6 +27,8 @@ def unpack(chunks: Iterable[bytes], program: Consumer, directory: Path, number: 
             program.write(chunk)
         program.finish()
     except SystemFailure as error:
+        if error.facts["subject"] != program.program:
+            raise
         said = str(error.facts["problem"])
         problem = "its stream ends too early" if _CUT_OFF.search(said) else f"unpacking its stream failed: {said}"
         raise StreamInvalid(number=number, problem=problem) from error

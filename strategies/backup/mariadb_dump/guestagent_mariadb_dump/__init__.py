@@ -1,0 +1,1 @@
+"""Logical backups of MariaDB with mariadb-dump: statements that another version can carry out too."""
