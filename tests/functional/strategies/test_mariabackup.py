@@ -100,6 +100,16 @@ def test_a_chain_ends_where_its_last_backup_was_made(shop: Shop, chain: list[Kep
     assert not list(shop.scratch.iterdir())
 
 
+def test_a_chain_that_another_agent_made_is_checked_while_it_is_unpacked(shop: Shop, chain: list[Kept]) -> None:
+    def foreign(*order: int) -> list[Stage]:
+        return [Stage(chain[at].stage().chunks, {}, chain[at].incremental) for at in order]
+
+    with restored(MariaBackup, shop, foreign(0, 1)) as data_dir:
+        assert json.loads((data_dir / POSITION_FILE).read_text()) == chain[1].taken.positions
+    with pytest.raises(ChainBroken, match="backup 2 begins at"), restored(MariaBackup, shop, foreign(0, 2)):
+        pass
+
+
 def test_a_chain_can_end_earlier(shop: Shop, chain: list[Kept]) -> None:
     with (
         restored(MariaBackup, shop, [kept.stage() for kept in chain[:2]]) as data_dir,
@@ -139,8 +149,8 @@ def test_a_restored_directory_says_where_it_stands(shop: Shop, chain: list[Kept]
 @pytest.mark.parametrize(
     ("order", "problem"),
     [
-        ([1], "backup 1 of 1 is an incremental one"),
-        ([0, 0], "backup 2 of 2 is a full one"),
+        ([1], "backup 1 is an incremental one"),
+        ([0, 0], "backup 2 is a full one"),
         ([0, 2], "begins at"),
         ([0, 1, 3], "begins at"),
         ([0, 2, 1], "begins at"),

@@ -8,8 +8,10 @@ from guestagent_mariabackup.errors import ChainBroken
 from guestagent_mariabackup.positions import Positions
 
 
-def checked(stages: Sequence[Stage]) -> list[Positions]:
-    """The positions of all backups of a chain.
+def checked(stages: Sequence[Stage]) -> list[Positions | None]:
+    """What is known of the positions of all backups of a chain.
+
+    None: nothing, as of backups that another agent made. Their streams tell when they are unpacked.
 
     :raises ChainBroken: they do not follow each other, or some are of another strategy.
     """
@@ -17,12 +19,27 @@ def checked(stages: Sequence[Stage]) -> list[Positions]:
         raise ChainBroken(problem="there is no backup in it")
     found = [_recalled(stage.positions, f"backup {number}") for number, stage in enumerate(stages, 1)]
     for number, (stage, here) in enumerate(zip(stages, found, strict=True), 1):
-        if stage.incremental is (number == 1) or stage.incremental is (here.from_lsn == 0):
-            kind = "an incremental" if here.from_lsn or stage.incremental else "a full"
-            raise ChainBroken(problem=f"backup {number} of {len(stages)} is {kind} one")
-        if number > 1:
-            _follow(number, found[number - 2], here)
+        see_that_it_fits(number, stage, found[number - 2] if number > 1 else None, here)
     return found
+
+
+def see_that_it_fits(number: int, stage: Stage, before: Positions | None, here: Positions | None) -> None:
+    """See that a backup is at its place in the chain, as far as its positions and those before it are known.
+
+    :param number: its place; the first one is 1.
+    :raises ChainBroken: it is not.
+    """
+    if stage.incremental is (number == 1) or (here is not None and stage.incremental is (here.from_lsn == 0)):
+        incremental = stage.incremental or (here is not None and here.from_lsn > 0)
+        raise ChainBroken(problem=f"backup {number} is {'an incremental' if incremental else 'a full'} one")
+    if before is None or here is None:
+        return
+    if here.from_lsn != before.lsn:
+        problem = f"backup {number} begins at {here.from_lsn}, the one before it ends at {before.lsn}"
+        raise ChainBroken(problem=problem)
+    if here.last_lsn < before.last_lsn:
+        # Where the server wrote no checkpoint between two of them, both begin at the same place.
+        raise ChainBroken(problem=f"backup {number} is older than the one before it")
 
 
 def begin(parent: dict[str, Any] | None) -> int | None:
@@ -30,7 +47,13 @@ def begin(parent: dict[str, Any] | None) -> int | None:
 
     :raises ChainBroken: that one is of another strategy.
     """
-    return None if parent is None else _recalled(parent, "the backup to build on").lsn
+    if parent is None:
+        return None
+    which = "the backup to build on"
+    found = _recalled(parent, which)
+    if found is None:
+        raise _silent(which)
+    return found.lsn
 
 
 def see_that_it_continues(begins: int, made: Positions) -> None:
@@ -47,17 +70,14 @@ def see_that_it_continues(begins: int, made: Positions) -> None:
         raise ChainBroken(problem=problem)
 
 
-def _recalled(kept: dict[str, Any], which: str) -> Positions:
+def _recalled(kept: dict[str, Any], which: str) -> Positions | None:
+    if not kept:
+        return None
     try:
         return Positions.recalled(kept)
     except ValueError:
-        raise ChainBroken(problem=f"{which} says nothing of where it begins and ends") from None
+        raise _silent(which) from None
 
 
-def _follow(number: int, before: Positions, here: Positions) -> None:
-    if here.from_lsn != before.lsn:
-        problem = f"backup {number} begins at {here.from_lsn}, the one before it ends at {before.lsn}"
-        raise ChainBroken(problem=problem)
-    if here.last_lsn < before.last_lsn:
-        # Where the server wrote no checkpoint between two of them, both begin at the same place.
-        raise ChainBroken(problem=f"backup {number} is older than the one before it")
+def _silent(which: str) -> ChainBroken:
+    return ChainBroken(problem=f"{which} says nothing of where it begins and ends")

@@ -48,6 +48,7 @@ class MariaBackup(BaseBackupStrategy):
     datastores = frozenset({"mariadb"})
     version = 1
     incremental = True
+    foreign = frozenset({"xbstream"})
 
     def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
         super().__init__(conf, server)
@@ -65,20 +66,24 @@ class MariaBackup(BaseBackupStrategy):
                 yield _Stream(program, scratch / "lsn", begins)
 
     def restore(self, stages: Sequence[Stage], target: Path) -> None:
-        expected = chain.checked(stages)
+        known = chain.checked(stages)
         log_file = self._log_file()
+        made: list[Positions] = []
         with self._scratch() as scratch:
-            for number, (stage, position) in enumerate(zip(stages, expected, strict=True), 1):
+            for number, (stage, expected) in enumerate(zip(stages, known, strict=True), 1):
                 increment = scratch / "increment" if stage.incremental else None
                 if increment:
                     self._ensure(increment)
                 self._unpack(stage, increment or target, number, log_file)
-                if Notes(increment or target).positions() != position:
+                found = Notes(increment or target).positions()
+                if expected not in (None, found):
                     raise StreamInvalid(number=number, problem="its stream is that of another one")
+                chain.see_that_it_fits(number, stage, made[-1] if made else None, found)
                 self._prepare(target, increment, scratch, log_file)
                 if increment:
                     shutil.rmtree(increment)
-        self._finish(target, expected[-1])
+                made.append(found)
+        self._finish(target, made[-1])
 
     def estimate(self) -> int | None:
         """The size of the files that a full backup copies; an incremental one has fewer bytes."""

@@ -69,8 +69,8 @@ class MariaDBDump(BaseBackupStrategy):
             nursery.make(target)
             with nursery.running(target, self.options.use_memory):
                 nursery.clear_out()
-                _carry_out(stages[0], nursery)
-        content = msgspec.json.format(msgspec.json.encode(stages[0].positions), indent=1)
+                found = _carry_out(stages[0], nursery)
+        content = msgspec.json.format(msgspec.json.encode(stages[0].positions or found), indent=1)
         account = self.server.account
         files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
         command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
@@ -144,8 +144,12 @@ class _Stream:
         return Taken(self._landmarks.positions(), self._begun)
 
 
-def _carry_out(stage: Stage, nursery: Nursery) -> None:
-    """Have the statements of a dump carried out, all or none: on an error the data directory is thrown away."""
+def _carry_out(stage: Stage, nursery: Nursery) -> dict[str, Any]:
+    """Have the statements of a dump carried out.
+
+    :returns: the positions in it; another agent that made it would have kept none.
+    :raises StreamInvalid: it is not whole, or the server does not take all of it.
+    """
     landmarks = Landmarks()
     cut_off, given = StreamInvalid(problem="its stream ends too early"), False
     with nursery.fill() as program:
@@ -164,6 +168,7 @@ def _carry_out(stage: Stage, nursery: Nursery) -> None:
             raise StreamInvalid(problem=f"the server refused it: {'error ' if found else ''}{said}") from error
     if not landmarks.is_whole():
         raise cut_off
+    return landmarks.positions()
 
 
 def _recognised(chunks: Iterator[bytes], landmarks: Landmarks) -> Iterator[bytes]:

@@ -32,8 +32,8 @@ def test_increments_may_begin_at_one_checkpoint() -> None:
     ("positions", "problem"),
     [
         ((), "there is no backup in it"),
-        ((position(100, 200, 220),), "backup 1 of 1 is an incremental one"),
-        ((FULL, FULL), "backup 2 of 2 is an incremental one"),
+        ((position(100, 200, 220),), "backup 1 is an incremental one"),
+        ((FULL, FULL), "backup 2 is an incremental one"),
         ((FULL, position(200, 300, 320)), "backup 2 begins at 200, the one before it ends at 100"),
         ((FULL, position(99, 300, 320)), "backup 2 begins at 99, the one before it ends at 100"),
         ((FULL, position(100, 100, 130), position(100, 100, 125)), "backup 3 is older than the one before it"),
@@ -45,7 +45,7 @@ def test_a_chain_with_a_gap_or_a_wrong_order_is_broken(positions: tuple[Position
 
 
 def test_a_full_backup_that_is_said_to_be_incremental_breaks_the_chain() -> None:
-    with pytest.raises(ChainBroken, match="backup 1 of 1 is an incremental one"):
+    with pytest.raises(ChainBroken, match="backup 1 is an incremental one"):
         chain.checked([Stage(iter(()), FULL.kept(), incremental=True)])
 
 
@@ -54,6 +54,16 @@ def test_a_backup_of_another_strategy_breaks_the_chain() -> None:
         chain.checked([Stage(iter(()), {"gtid": "0-1-2"}, incremental=False)])
     with pytest.raises(ChainBroken, match="the backup to build on says nothing"):
         chain.begin({})
+
+
+def test_a_backup_that_another_agent_made_is_not_known_before_it_is_unpacked() -> None:
+    unknown = [Stage(iter(()), {}, incremental=False), Stage(iter(()), {}, incremental=True)]
+    assert chain.checked(unknown) == [None, None]
+    assert chain.checked([unknown[0], *stages(FULL, position(100, 200, 220))[1:]]) == [None, position(100, 200, 220)]
+    with pytest.raises(ChainBroken, match="backup 1 is an incremental one"):
+        chain.checked(unknown[1:])
+    with pytest.raises(ChainBroken, match="begins at 99"):
+        chain.see_that_it_fits(2, unknown[1], FULL, position(99, 200, 220))
 
 
 def test_a_backup_begins_where_the_one_before_ended() -> None:
