@@ -115,6 +115,13 @@ class Configurable(BaseDatastoreManager, abc.ABC):
         :raises InvalidValue: one was refused; those before it have their old values again.
         """
 
+    def live_values(self, values: Mapping[str, Any]) -> Any:
+        """What the running server has where it is given values, for :meth:`return_to_live_values`."""
+        return None
+
+    def return_to_live_values(self, kept: Any) -> None:
+        """Give the running server back what it had before :meth:`apply_live`; repeating it is safe."""
+
     def write_base(self, contents: str | None) -> None:
         """Replace the base layer; none: the server's own defaults."""
         self.configuration.write(BASE, contents or "")
@@ -149,4 +156,10 @@ class Configurable(BaseDatastoreManager, abc.ABC):
             if self.apply_live(overrides):
                 self.guest.report(ServiceStatus.RESTART_REQUIRED)
 
-        self.guest.carry_out(Plan("apply the overrides", [Step("give the server the new values", apply)]))
+        step = Step(
+            "give the server the new values",
+            apply,
+            keep=lambda: self.live_values(overrides),
+            undo=self.return_to_live_values,
+        )
+        self.guest.carry_out(Plan("apply the overrides", [step]))

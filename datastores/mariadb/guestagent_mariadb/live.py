@@ -1,7 +1,7 @@
 """Settings that the running server takes without a restart."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oslo_log import log
@@ -53,6 +53,20 @@ class LiveVariables:
             self._take_back(done)
             raise
         return waiting
+
+    def values(self, names: Iterable[str]) -> dict[str, Any]:
+        """The values of those of the variables that can change while the server runs."""
+        rows = self._connections.fetch(
+            "Reading the server's variables",
+            "SELECT LOWER(variable_name) FROM information_schema.system_variables"
+            " WHERE variable_scope <> 'SESSION ONLY' AND read_only <> 'YES'",
+        )
+        changeable = {name for (name,) in rows}
+        return {name: self._value(name) for name in map(normalised, names) if name in changeable}
+
+    def put_back(self, values: Mapping[str, Any]) -> None:
+        """Set the variables to values that they had; one that has its value is left alone."""
+        self._take_back({name: value for name, value in values.items() if not _same(self._value(name), value)})
 
     def _kinds(self, names: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
         """The type of each variable, and whether only a restart changes it."""

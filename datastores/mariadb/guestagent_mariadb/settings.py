@@ -133,6 +133,12 @@ class MariaDBSettings(ServerAccess, Configurable):
             self.remember_good()
         return waiting
 
+    def live_values(self, values: Mapping[str, Any]) -> Any:
+        return LiveVariables(self.connections).values(values)
+
+    def return_to_live_values(self, kept: Any) -> None:
+        LiveVariables(self.connections).put_back(kept or {})
+
     def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
         text = self.render(overrides)
 
