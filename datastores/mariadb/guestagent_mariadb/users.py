@@ -116,7 +116,13 @@ class MariaDBUsers(MariaDBDatabases):
         steps = [
             Step("find the user", check, done=is_renamed),
             # First, because afterwards there is no user of that name.
-            Step("set the password", set_password, done=is_renamed),
+            Step(
+                "set the password",
+                set_password,
+                done=is_renamed,
+                keep=lambda: self._kept_password(account),
+                undo=lambda before: self._set_password(account, before) if before and kept is not None else None,
+            ),
             Step("rename it", rename, done=is_renamed),
         ]
         self.guest.carry_out(Plan("change a user", steps))
@@ -181,6 +187,16 @@ class MariaDBUsers(MariaDBDatabases):
         self.connections.execute(
             f"Changing the password of user '{account}'", "ALTER USER %s@%s IDENTIFIED BY PASSWORD %s", (*account, kept)
         )
+
+    def _kept_password(self, account: Account) -> str | None:
+        """What the server keeps of a password; none: it keeps none, or not such a one."""
+        rows = self.connections.fetch(
+            "Looking for a password",
+            "SELECT authentication_string FROM mysql.user"
+            " WHERE BINARY User = %s AND BINARY Host = %s AND plugin = 'mysql_native_password'",
+            account,
+        )
+        return next((str(found) for (found,) in rows if found), None)
 
     def _own_user_name(self, name: str) -> str:
         refuse_reserved("user name", name, self.hidden_users)
