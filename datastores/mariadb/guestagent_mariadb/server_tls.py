@@ -6,7 +6,9 @@ import ssl
 from oslo_log import log
 
 from guestagent.capabilities.tls import BASIC, ENFORCED, MODES, MTLS, ServerTls, TlsFiles
+from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
+from guestagent.contract.tls import CertificateContainer, TlsResult, TlsRollback
 from guestagent.system import files
 from guestagent_mariadb.grants import Account
 from guestagent_mariadb.server import MariaDBServer
@@ -49,6 +51,25 @@ class MariaDBTls(MariaDBUsers, MariaDBServer, ServerTls):
             self._require_tls(False)
             self.settle_logins(None)
             return self._speaks_tls()
+
+    def ssl_action(
+        self,
+        context: RequestContext,
+        mode: str | None = None,
+        container: CertificateContainer | None = None,
+        enable: int | bool | None = None,
+        disable: int | bool | None = None,
+    ) -> TlsResult:
+        self.require_room()
+        return super().ssl_action(context, mode, container, enable, disable)
+
+    def ssl_rollback(self, context: RequestContext) -> TlsRollback:
+        self.require_room()
+        return super().ssl_rollback(context)
+
+    def tidy(self) -> None:
+        super().tidy()
+        files.sweep(self.layout.logins_before_mtls.parent)
 
     def certificate_in_force(self) -> str | None:
         return self.connections.shown_certificate() if self._speaks_tls() else None
