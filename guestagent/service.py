@@ -1,7 +1,6 @@
 """The agent as a service: the RPC server, the heartbeat, and an end in order."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from oslo_config import cfg
@@ -23,20 +22,12 @@ from guestagent.plugins.loader import Loaded
 from guestagent.rpc import envelope, transport
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher
-from guestagent.rpc.local import LocalServer
-from guestagent.rpc.local_client import socket_path
+from guestagent.rpc.local import LocalServer, socket_path
 from guestagent.rpc.server import Server
 from guestagent.system import files
-from guestagent.system.plain import PlainControl
 from guestagent.system.processes import ProcessControl
-from guestagent.system.systemd import SystemdControl
 
 LOG = log.getLogger(__name__)
-
-PROCESS_CONTROLS: dict[str, Callable[[cfg.ConfigOpts], ProcessControl]] = {
-    "plain": lambda conf: PlainControl(Path(conf.agent.run_dir)),
-    "systemd": lambda conf: SystemdControl(),
-}
 
 
 class AgentService(service.Service):  # type: ignore[misc]
@@ -69,7 +60,7 @@ class AgentService(service.Service):  # type: ignore[misc]
                 state_dir=state_dir,
                 record=record,
                 operations=self._operations,
-                processes=PROCESS_CONTROLS[conf.agent.process_control](conf),
+                processes=_process_control(conf),
                 storage={name: strategy(conf) for name, strategy in loaded.storage.items()},
                 backup_strategies=list(loaded.backup),
                 modules={name: driver() for name, driver in loaded.modules.items()},
@@ -140,3 +131,13 @@ def _code_path(conf: cfg.ConfigOpts, record: InstanceRecord) -> CodePath:
     if record.current.code_path is not None:
         return record.current.code_path
     return CodePath.CONVERGENCE if conf.operations.convergence_engine else CodePath.LEGACY
+
+
+def _process_control(conf: cfg.ConfigOpts) -> ProcessControl:
+    if conf.agent.process_control == "plain":
+        from guestagent.system.plain import PlainControl
+
+        return PlainControl(Path(conf.agent.run_dir))
+    from guestagent.system.systemd import SystemdControl
+
+    return SystemdControl()

@@ -4,35 +4,19 @@ import abc
 import dataclasses
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-
-import msgspec
-from oslo_log import log
+from typing import TYPE_CHECKING, Any
 
 from guestagent import conf as configuration
-from guestagent.backup.job import (
-    Backup,
-    Discard,
-    Done,
-    Failed,
-    Job,
-    Message,
-    Place,
-    Progress,
-    Restore,
-    ServerFacts,
-    WorkFailed,
-)
 from guestagent.contract.call import Call
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import InvalidValue, NotSupported, SystemFailure
+from guestagent.contract.errors import InvalidValue, NotSupported
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
-from guestagent.system.worker import Worker
 
-LOG = log.getLogger(__name__)
+if TYPE_CHECKING:
+    # What backups need is imported when there is one to make: most agents are idle most of the time.
+    from guestagent.backup.job import Done, Job, Place, ServerFacts
 
-WORKER = "guestagent.backup.worker"
 GIB = 1 << 30
 BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
 """The states of a backup, in Trove's words."""
@@ -44,23 +28,25 @@ class BackupInfo:
 
     :ivar parent: the location of the backup that it builds on.
     :ivar location: where it is; none: it is still to be made.
+    :ivar checksum: of what is there.
     """
 
     id: str
-    place: Place
+    place: "Place"
     parent: str | None
     location: str | None
+    checksum: str | None
 
 
 class BackedUp(BaseDatastoreManager, abc.ABC):
     """Supports the capability *backups* with the strategies that the image declares."""
 
     @abc.abstractmethod
-    def backed_up_server(self) -> AbstractContextManager[ServerFacts]:
+    def backed_up_server(self) -> "AbstractContextManager[ServerFacts]":
         """The running server, with credentials lent for as long as the block lasts."""
 
     @abc.abstractmethod
-    def restored_server(self, target: Path) -> ServerFacts:
+    def restored_server(self, target: Path) -> "ServerFacts":
         """The server that is to run on what a restore makes."""
 
     def supports(self, declared: Call) -> bool:
@@ -95,9 +81,14 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         info = self._info(backup_info)
         if info.location is None:
             raise InvalidValue(subject=f"Backup {info.id!r}", problem="the control plane does not say where it is")
-        self._work(Restore(dict(context.values), info.place, self.restored_server(target), info.location, str(target)))
+        from guestagent.backup.job import Restore
 
-    def _make(self, context: RequestContext, info: BackupInfo) -> Done:
+        server = self.restored_server(target)
+        self._work(Restore(dict(context.values), info.place, server, info.location, str(target), info.checksum))
+
+    def _make(self, context: RequestContext, info: BackupInfo) -> "Done":
+        from guestagent.backup.job import Backup
+
         strategy = self.guest.backup_strategies[0]
         with self.backed_up_server() as server:
             return self._work(
@@ -105,27 +96,23 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             )
 
     def _discard(self, context: RequestContext, info: BackupInfo) -> None:
+        from guestagent.backup.job import Discard
+
         self._work(Discard(dict(context.values), info.place, info.id))
 
-    def _work(self, job: Job) -> Done:
+    def _work(self, job: "Job") -> "Done":
         """Have a job done by a process of its own; what it says of its progress is the operation's.
 
         :raises WorkFailed: it failed.
         :raises SystemFailure: the process died.
         """
-        arguments = configuration.arguments(self.guest.conf)
-        with Worker(WORKER, arguments, msgspec.json.encode(job)) as worker:
-            for line in worker.lines():
-                match msgspec.json.decode(line, type=Message):
-                    case Progress(done, total):
-                        self.guest.operations.progress(done, total)
-                    case Failed(remote_id, sentence):
-                        raise WorkFailed(message=sentence, remote_id=remote_id)
-                    case Done() as found:
-                        return found
-        raise SystemFailure(subject=WORKER, problem="it ended without a word")
+        from guestagent.backup import errand
+
+        return errand.send(job, configuration.arguments(self.guest.conf), self.guest.operations.progress)
 
     def _info(self, backup_info: dict[str, Any]) -> BackupInfo:
+        from guestagent.backup.job import Place
+
         wanted = _text(backup_info, "storage_driver") or next(iter(self.guest.storage), None)
         if wanted is None or wanted not in self.guest.storage:
             problem = f"the image declares no such storage strategy, but {', '.join(self.guest.storage) or 'none'}"
@@ -140,12 +127,13 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             Place(wanted, _text(backup_info, "swift_url"), container),
             _text(parent, "location") if isinstance(parent, dict) else None,
             _text(backup_info, "location"),
+            _text(backup_info, "checksum"),
         )
 
     def _report(self, context: RequestContext, info: BackupInfo, **fields: Any) -> None:
         self.guest.report_backup(context, info.id, **fields)
 
-    def _report_done(self, context: RequestContext, info: BackupInfo, done: Done) -> None:
+    def _report_done(self, context: RequestContext, info: BackupInfo, done: "Done") -> None:
         self._report(
             context,
             info,

@@ -1,9 +1,7 @@
 """Sealing what the journal keeps of requests and of the way back: both may hold passwords and private keys."""
 
 import hashlib
-import hmac
 import os
-import secrets
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,12 @@ from typing import Any
 import msgspec
 
 from guestagent.contract.errors import InvalidValue, SystemFailure
-from guestagent.system import aes, files
+from guestagent.system import files
 
 NAME = "journal.key"
 TAG_BYTES = 32
+HALF_BYTES = 32
+"""Of the key: one half is the cipher's, the other the tag's."""
 
 
 class Vault:
@@ -43,6 +43,11 @@ class Vault:
             # Their own words would repeat a part of the value.
             problem = f"it cannot be written down ({type(error).__name__})"
             raise InvalidValue(subject="A value for the journal", problem=problem) from None
+        # What seals is imported when there is something to seal.
+        import hmac
+
+        from guestagent.system import aes
+
         cipher_key, tag_key = self._keys()
         vector = os.urandom(aes.BLOCK)
         sealed = vector + aes.encrypt(cipher_key, vector, text)
@@ -53,6 +58,10 @@ class Vault:
 
         :raises SystemFailure: the key is another one, or the value was damaged.
         """
+        import hmac
+
+        from guestagent.system import aes
+
         cipher_key, tag_key = self._keys()
         tag, rest = sealed[:TAG_BYTES], sealed[TAG_BYTES:]
         if not hmac.compare_digest(tag, hmac.digest(tag_key, rest, hashlib.sha256)):
@@ -65,12 +74,12 @@ class Vault:
         with self._lock:
             if self._key is None:
                 self._key = self._read()
-        return self._key[: aes.KEY_BYTES], self._key[aes.KEY_BYTES :]
+        return self._key[:HALF_BYTES], self._key[HALF_BYTES:]
 
     def _read(self) -> bytes:
         try:
             found = self._path.read_bytes()
-            if len(found) == 2 * aes.KEY_BYTES:
+            if len(found) == 2 * HALF_BYTES:
                 return found
             # Nothing that it sealed can be opened any more, and new things must be sealed by something.
             self._path.rename(self._path.with_suffix(".damaged"))
@@ -78,7 +87,7 @@ class Vault:
             pass
         except OSError as error:
             raise SystemFailure(subject=f"Reading {self._path}", problem=error.strerror) from error
-        made = secrets.token_bytes(2 * aes.KEY_BYTES)
+        made = os.urandom(2 * HALF_BYTES)
         try:
             files.write(self._path, made, mode=0o600)
         except OSError as error:

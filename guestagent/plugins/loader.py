@@ -3,15 +3,13 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from oslo_log import log
 from stevedore.driver import DriverManager
 
-from guestagent.backup.base import BaseBackupStrategy
 from guestagent.manager import BaseDatastoreManager
 from guestagent.modules.driver import ModuleDriver
-from guestagent.plugins import legacy
 from guestagent.plugins.compatibility import unmet
 from guestagent.plugins.declaration import Declaration
 from guestagent.plugins.errors import (
@@ -24,14 +22,17 @@ from guestagent.plugins.errors import (
     WrongClass,
 )
 from guestagent.plugins.installed import Group, Offer, installed, names
-from guestagent.replication.base import BaseReplicationStrategy
 from guestagent.storage.base import BaseStorage
+
+if TYPE_CHECKING:
+    from guestagent.backup.base import BaseBackupStrategy
+    from guestagent.replication.base import BaseReplicationStrategy
 
 LOG = log.getLogger(__name__)
 
 RUNTIME = "guestagent"
 Base = TypeVar("Base")
-Strategy = TypeVar("Strategy", bound=BaseBackupStrategy | BaseReplicationStrategy)
+Strategy = TypeVar("Strategy", bound="BaseBackupStrategy | BaseReplicationStrategy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Loaded:
 
     declaration: Declaration
     manager: type[BaseDatastoreManager]
-    backup: Mapping[str, type[BaseBackupStrategy]]
-    replication: Mapping[str, type[BaseReplicationStrategy]]
+    backup: "Mapping[str, type[BaseBackupStrategy]]"
+    replication: "Mapping[str, type[BaseReplicationStrategy]]"
     storage: Mapping[str, type[BaseStorage]]
     modules: Mapping[str, type[ModuleDriver]]
     description: Mapping[str, Any]
@@ -69,8 +70,8 @@ def load(declaration: Declaration) -> Loaded:
     return Loaded(
         declaration=declaration,
         manager=_import_manager(declaration, datastore, offers),
-        backup=_import_strategies(chosen[Group.BACKUP], BaseBackupStrategy, declaration.datastore),  # type: ignore[type-abstract]
-        replication=_import_strategies(chosen[Group.REPLICATION], BaseReplicationStrategy, declaration.datastore),
+        backup=_import_backup_strategies(chosen[Group.BACKUP], declaration.datastore),
+        replication=_import_replication_strategies(chosen[Group.REPLICATION], declaration.datastore),
         storage=_import_all(chosen[Group.STORAGE], BaseStorage),  # type: ignore[type-abstract]
         modules=_import_all(chosen[Group.MODULE], ModuleDriver),  # type: ignore[type-abstract]
         description={
@@ -108,6 +109,8 @@ def _choose_all(offers: Sequence[Offer], group: Group, declared: Sequence[str]) 
 def _choose_datastore(declaration: Declaration, offers: Sequence[Offer]) -> Offer:
     if declaration.legacy_class is None:
         return _choose(offers, Group.DATASTORE, declaration.datastore)
+    from guestagent.plugins import legacy
+
     return legacy.choose(declaration.datastore, declaration.legacy_class, offers)
 
 
@@ -172,6 +175,24 @@ def _import_manager(declaration: Declaration, offer: Offer, offers: Sequence[Off
 
 def _import_all(offers: Sequence[Offer], base: type[Base]) -> dict[str, type[Base]]:
     return {offer.name: _import_class(offer, base) for offer in offers}
+
+
+def _import_backup_strategies(offers: Sequence[Offer], datastore: str) -> "dict[str, type[BaseBackupStrategy]]":
+    if not offers:
+        return {}
+    from guestagent.backup.base import BaseBackupStrategy
+
+    return _import_strategies(offers, BaseBackupStrategy, datastore)  # type: ignore[type-abstract]
+
+
+def _import_replication_strategies(
+    offers: Sequence[Offer], datastore: str
+) -> "dict[str, type[BaseReplicationStrategy]]":
+    if not offers:
+        return {}
+    from guestagent.replication.base import BaseReplicationStrategy
+
+    return _import_strategies(offers, BaseReplicationStrategy, datastore)
 
 
 def _import_strategies(offers: Sequence[Offer], base: type[Strategy], datastore: str) -> dict[str, type[Strategy]]:

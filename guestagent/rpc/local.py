@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from oslo_config import cfg
 from oslo_log import log
 
 from guestagent.contract import ALLOWED
@@ -48,6 +49,11 @@ Answer = Callable[[str, dict[str, Any]], Any]
 """Does a call by its name and its arguments."""
 
 
+def socket_path(conf: cfg.ConfigOpts) -> Path:
+    """Where the agent that the files are for has its socket."""
+    return Path(conf.agent.run_dir) / "agent.sock"
+
+
 class Stranger(GuestAgentError):
     """The account of the other end may not use the socket."""
 
@@ -72,7 +78,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 class LocalServer:
     """Answers the accounts that may ask, one line for one line. It costs a thread that sleeps until somebody comes.
 
-    :param path: of the socket, see :func:`guestagent.rpc.local_client.socket_path`.
+    :param path: of the socket, see :func:`socket_path`.
     :param answer: does the calls of our own namespace, the only ones that get to it; raises
         :class:`GuestAgentError`.
     :param group: the name of the group whose members may ask, beside root and the agent's own account.

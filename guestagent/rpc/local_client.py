@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from oslo_config import cfg
-
 from guestagent.contract.errors import GuestAgentError
 
 CHUNK = 1 << 16
@@ -32,15 +30,10 @@ class LocalFailure(GuestAgentError):
     sentence = "{message}"
 
 
-def socket_path(conf: cfg.ConfigOpts) -> Path:
-    """Where the agent that the files are for has its socket."""
-    return Path(conf.agent.run_dir) / "agent.sock"
-
-
 class LocalClient:
     """Talks to one agent, with a connection for each call, so that a restart of the agent is soon forgotten.
 
-    :param path: of the socket, see :func:`socket_path`.
+    :param path: of the socket, see :func:`guestagent.rpc.local.socket_path`.
     """
 
     def __init__(self, path: Path) -> None:

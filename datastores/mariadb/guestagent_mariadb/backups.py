@@ -3,20 +3,23 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from guestagent.backup.job import ServerFacts
 from guestagent.capabilities.backups import BackedUp
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
 from guestagent_mariadb.administrator import DATASTORE
 from guestagent_mariadb.server import MariaDBServer
 
+if TYPE_CHECKING:
+    from guestagent.backup.job import ServerFacts
+
 
 class MariaDBBackups(BackedUp, MariaDBServer):
     """Supports the capability *backups* with the strategies of the image."""
 
     @contextlib.contextmanager
-    def backed_up_server(self) -> Iterator[ServerFacts]:
+    def backed_up_server(self) -> "Iterator[ServerFacts]":
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="a backup is made of a server that runs")
         with self.administrator.lend_credentials(self.layout.lent_credentials, self.account) as lent:
@@ -26,14 +29,16 @@ class MariaDBBackups(BackedUp, MariaDBServer):
                 # Who worked there may have been killed.
                 files.remove_tree(self.layout.scratch_dir)
 
-    def restored_server(self, target: Path) -> ServerFacts:
+    def restored_server(self, target: Path) -> "ServerFacts":
         return self._facts(target, None)
 
     def tidy(self) -> None:
         super().tidy()
         files.remove_tree(self.layout.scratch_dir)
 
-    def _facts(self, data_dir: Path, credentials: Path | None) -> ServerFacts:
+    def _facts(self, data_dir: Path, credentials: Path | None) -> "ServerFacts":
+        from guestagent.backup.job import ServerFacts
+
         return ServerFacts(
             self.datastore_name,
             ".".join(map(str, self.program.version())),

@@ -10,7 +10,7 @@ from guestagent.capabilities.configuration import OVERRIDES
 from guestagent.capabilities.server import Preparation
 from guestagent.contract.errors import DatastoreError, NotFound, SystemFailure
 from guestagent.operations.plan import Step
-from guestagent.system import accounts, command, files
+from guestagent.system import command, files
 from guestagent_mariadb.identifiers import quoted
 from guestagent_mariadb.upgrades import MariaDBUpgrades
 
@@ -23,6 +23,8 @@ class MariaDBInstallation(MariaDBUpgrades):
     def set_up_account(self) -> None:
         """Make the server's account and the directories that it needs."""
         if self.account:
+            from guestagent.system import accounts
+
             accounts.ensure(self.account, self.layout.mount_point)
         self.make_directories()
 

@@ -5,13 +5,15 @@ its general log, its slow query log and its binary log; a digest is harmless the
 """
 
 import hashlib
-import secrets
 
 from guestagent.contract.errors import InvalidValue
 
 
 def generated() -> str:
     """A new password of 32 letters, digits, dashes and underscores, 192 bits of chance."""
+    # Its modules are loaded where a password is made, which most starts of an agent never do.
+    import secrets
+
     return secrets.token_urlsafe(24)
 
 

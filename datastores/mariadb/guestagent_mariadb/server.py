@@ -1,7 +1,7 @@
 """The server's process: its start with a way back, its stop, and whether it answers."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
 
@@ -16,8 +16,10 @@ from guestagent.system import files
 from guestagent.system.processes import ProcessState, Service
 from guestagent_mariadb import option_file
 from guestagent_mariadb.connection import Connections
-from guestagent_mariadb.error_log import ErrorLog
 from guestagent_mariadb.settings import MariaDBSettings
+
+if TYPE_CHECKING:
+    from guestagent_mariadb.error_log import ErrorLog
 
 LOG = log.getLogger(__name__)
 
@@ -41,8 +43,10 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
         return {"data_directory": str(self.layout.data_dir)}
 
     @property
-    def error_log(self) -> ErrorLog:
+    def error_log(self) -> "ErrorLog":
         """What the server says about itself."""
+        from guestagent_mariadb.error_log import ErrorLog
+
         return ErrorLog(self.layout.error_log)
 
     def service(self) -> Service:

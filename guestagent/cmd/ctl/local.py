@@ -12,7 +12,8 @@ from oslo_config import cfg
 from guestagent.cmd.ctl.agent import NoAgent, NoBroker, connected
 from guestagent.contract.call import OWN
 from guestagent.contract.errors import GuestAgentError
-from guestagent.rpc.local_client import Away, LocalClient, socket_path
+from guestagent.rpc.local import socket_path
+from guestagent.rpc.local_client import Away, LocalClient
 
 Form = TypeVar("Form")
 

@@ -22,8 +22,8 @@ import pytest
 from guestagent import conf as options
 from guestagent.contract.errors import NotFound, SystemFailure
 from guestagent.rpc import local
-from guestagent.rpc.local import LocalServer
-from guestagent.rpc.local_client import Away, LocalClient, LocalFailure, socket_path
+from guestagent.rpc.local import LocalServer, socket_path
+from guestagent.rpc.local_client import Away, LocalClient, LocalFailure
 
 PATIENCE = 10
 NOBODY = pwd.getpwnam("nobody")
