@@ -13,7 +13,7 @@ from oslo_log import log
 from guestagent.capabilities.configuration import Configurable, contents_of
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue, NotSupported
+from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue, NotSupported, SystemFailure
 from guestagent.contract.modules import ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.contract.users import User
@@ -129,9 +129,15 @@ class ManagedServer(Configurable, abc.ABC):
             self.report_status()
 
     def stop_db(self, context: RequestContext, do_not_start_on_reboot: bool | None = None) -> None:
-        self.guest.record.change(wanted=Wanted.STOPPED)
+        note = Step(
+            "note that it is to be down",
+            lambda: self._want(Wanted.STOPPED),
+            keep=lambda: self.guest.record.current.wanted.value,
+            # One that still answers was not stopped, and would not come back after a reboot.
+            undo=lambda wanted: self._want(Wanted(wanted)) if self.answers() else None,
+        )
         try:
-            self.guest.carry_out(Plan("stop", [self.stop_step()]))
+            self.guest.carry_out(Plan("stop", [note, self.stop_step()]))
         finally:
             self.report_status()
 
@@ -165,6 +171,9 @@ class ManagedServer(Configurable, abc.ABC):
         with waiting.shielded():
             self.guest.report(self.service_status())
 
+    def _want(self, wanted: Wanted) -> None:
+        self.guest.record.change(wanted=wanted)
+
     def stop_step(self) -> Step:
         """The server is stopped."""
         return Step("stop the server", self.stop_server, done=self.is_down)
@@ -184,7 +193,12 @@ class ManagedServer(Configurable, abc.ABC):
         :raises DatastoreError: it ended, or did not answer in ``[agent] server_start_timeout``.
         """
         service = self.service()
-        self.guest.processes.start(service)
+        try:
+            self.guest.processes.start(service)
+        except SystemFailure:
+            # It may be one that an earlier agent was to stop: that agent may have died before it asked it to.
+            self.stop_server()
+            self.guest.processes.start(service)
         deadline = time.monotonic() + self.guest.conf.agent.server_start_timeout
         while not self.answers():
             if self.guest.processes.state(service) is not ProcessState.RUNNING:
