@@ -5,7 +5,7 @@ import dataclasses
 import os
 import shutil
 import signal
-import time
+import sqlite3
 import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -221,6 +221,20 @@ class Guest:
         ended = self.agent.process.wait(PATIENCE)
         assert ended == -signal.SIGKILL, f"the agent ended with {ended}:\n{self.agent.tail()}"
 
+    def dies(self, sent: Sent) -> bool:
+        """Whether the script kills the agent before a request is done."""
+        eventually(lambda: not self.agent.running or self._is_over(sent), timeout=PATIENCE, message=self.agent.tail)
+        if self.agent.running:
+            return False
+        self.wait_for_death()
+        return True
+
+    def _is_over(self, sent: Sent) -> bool:
+        path = self.agent.state_dir / "journal.db"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as journal:
+            rows = journal.execute("SELECT 1 FROM operations WHERE request_id = ? AND told", (sent.request_id,))
+            return rows.fetchone() is not None
+
     # -- asking the server
 
     def server_answers(self) -> bool:
@@ -318,10 +332,15 @@ class Guest:
 
     def kill_server(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the server and whatever else of the guest is not the agent, and wait until it is gone."""
-        for pid in self.processes():
+        found = list(self.processes())
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        eventually(lambda: not self.processes(), timeout=PATIENCE, message="the server survived")
+        eventually(
+            lambda: all(map(_has_ended, found)) and not self.processes(),
+            timeout=PATIENCE,
+            message="the server survived",
+        )
 
     def close(self) -> None:
         """End everything."""
@@ -337,11 +356,22 @@ class Guest:
         self.close()
 
 
-def timed(work: Callable[[], object]) -> float:
-    """The seconds that something takes."""
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped, as by a debugger."""
+    return _process_state(pid) == "T"
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process holds nothing any more; it forgets its command line before that."""
+    return _process_state(pid) in ("", "Z", "X")
+
+
+def _process_state(pid: int) -> str:
+    """The letter of proc(5), or nothing for a process that is gone."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _version(own: bool) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from guestagent.contract.operations import CodePath
 from tests.crash import moments, scenarios
 from tests.crash.cases import Undisturbed, choose, go_undisturbed, see_each, told, unsettled
 from tests.crash.conftest import MakeGuest
-from tests.crash.guest import PATIENCE, Guest
+from tests.crash.guest import PATIENCE, Guest, is_stopped
 from tests.crash.moments import Moment
 from tests.crash.scenarios import Scenario
 from tests.crash.state import differences, litter, state_of
@@ -78,7 +77,7 @@ def _lose_the_server(guest: Guest, scenario: Scenario, undisturbed: Undisturbed,
     guest.script.stop_at(moment)
     sent = scenario.send(guest)
     agent = guest.agent.process.pid
-    eventually(lambda: _is_stopped(agent), timeout=PATIENCE, message="the agent did not come there")
+    eventually(lambda: is_stopped(agent), timeout=PATIENCE, message="the agent did not come there")
     guest.kill_server()
     os.kill(agent, signal.SIGCONT)
     details = guest.end_of(sent)
@@ -95,7 +94,3 @@ def _lose_the_server(guest: Guest, scenario: Scenario, undisturbed: Undisturbed,
     guest.end_of(scenario.send(guest))
     guest.wait_for_rest()
     return wrong + [f"asked again: {text}" for text in told(differences(undisturbed.after, state_of(guest)))]
-
-
-def _is_stopped(pid: int) -> bool:
-    return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "T"
