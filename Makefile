@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest --timeout=300
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=rabbit://... uses a real broker.
@@ -26,7 +26,7 @@ demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=r
 
 .PHONY: test
 test: deps venv lint ## Install what the tests need, check the style, run all tests.
-	@$(PYTEST) tests/unit tests/functional tests/interop tests/isolation
+	@$(PYTEST) tests/unit tests/functional tests/interop tests/isolation tests/crash
 
 .PHONY: unit
 unit: venv ## Run the tests that need nothing but Python.
@@ -43,6 +43,10 @@ interop: deps venv ## Run the tests with the control plane's own client.
 .PHONY: isolation
 isolation: deps venv ## Run the tests of what a fresh installation holds and imports.
 	@$(PYTEST) tests/isolation
+
+.PHONY: test-crash
+test-crash: deps venv ## Kill the agent at every moment of every operation; `make test` tries a sample.
+	@$(PYTEST) --timeout=7200 --crash=whole tests/crash
 
 .PHONY: lint
 lint: venv ## Check style and types.
