@@ -15,8 +15,6 @@ LOG = log.getLogger(__name__)
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
-HOPELESS: Final = frozenset({"storage.denied"})
-"""The ids of errors that another try does not heal."""
 
 Done = TypeVar("Done")
 
@@ -47,7 +45,7 @@ class Patience:
                 waiting.check()
                 tries += 1
                 failed_at = failed_at or time.monotonic()
-                if error.id in HOPELESS or (tries > self.retries and time.monotonic() - failed_at >= self.seconds):
+                if error.hopeless or (tries > self.retries and time.monotonic() - failed_at >= self.seconds):
                     raise
                 pause = min(FIRST_PAUSE * 2 ** min(tries - 1, 10), LONGEST_PAUSE)
                 # Those who failed together should not come back together.

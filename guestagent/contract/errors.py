@@ -164,8 +164,12 @@ class DatastoreDown(GuestAgentError):
 
 
 class StorageError(GuestAgentError):
-    """The object store or the disk refused; what was there before is as it was."""
+    """The object store or the disk refused; what was there before is as it was.
 
+    :cvar hopeless: another try with the same request would be refused as well.
+    """
+
+    hopeless: ClassVar[bool] = False
     id = "storage.error"
     sentence = "{subject} failed: {problem}."
 

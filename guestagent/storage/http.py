@@ -40,6 +40,7 @@ class StorageUnavailable(StorageError):
 class StorageDenied(StorageError):
     """The store does not take our credentials, or grants them less than is needed: trying again is useless."""
 
+    hopeless = True
     id = "storage.denied"
     sentence = "{subject} was denied: {problem}; check the credentials of the store and what they may do."
 

@@ -28,6 +28,7 @@ class Refusing:
 class Denied(StorageError):
     """As a store's that knows us and does not let us."""
 
+    hopeless = True
     id = "storage.denied"
 
 

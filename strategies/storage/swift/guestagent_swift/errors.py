@@ -15,10 +15,7 @@ SAID = 200
 
 
 class TokenRefused(StorageDenied):
-    """Swift does not take the request's token, as when it has expired: trying again with the same is useless.
-
-    Its id is that of what it derives from: by that the runtime knows that it must not try again.
-    """
+    """Swift does not take the request's token, as when it has expired: trying again with the same is useless."""
 
     sentence = (
         "{subject} failed: the object store refuses the request's token ({problem}); ask again with a fresh token of "
@@ -29,6 +26,7 @@ class TokenRefused(StorageDenied):
 class StoreFull(StorageError):
     """The project's quota, the store, or what one object may have is used up."""
 
+    hopeless = True
     id = "storage.full"
     sentence = (
         "{subject} failed: the object store has no room ({problem}); delete what is not needed or raise the quota."

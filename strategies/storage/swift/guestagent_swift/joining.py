@@ -68,6 +68,7 @@ DIGITS: Final = 16
 class TooManyParts(StorageError):
     """No list of lists has room for so many."""
 
+    hopeless = True
     id = "storage.too-many-parts"
     sentence = "{subject} failed: the object store joins no {count} parts; make them larger."
 
