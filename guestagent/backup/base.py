@@ -67,7 +67,7 @@ class Stage:
     """One backup of a chain at a restore.
 
     :ivar chunks: its stream as the strategy had given it, verified as it is read.
-    :ivar positions: those of its :class:`Taken`.
+    :ivar positions: those of its :class:`Taken`; empty: nobody knows them, and the stream itself must say.
     :ivar incremental: it builds on the one before it.
     """
 
@@ -85,6 +85,8 @@ class BaseBackupStrategy(abc.ABC):
     :cvar datastores: the names of the datastores that it can back up.
     :cvar version: of what its streams look like; it grows when older ones could not be restored any more.
     :cvar incremental: a backup can build on another one.
+    :cvar foreign: the kinds of streams that it can restore too when Trove's own agent kept them, which calls them so
+        in the names of its objects: ``xbstream``. Their :attr:`Stage.positions` are empty.
     :param conf: all options; a strategy reads its own group.
     :param server: whom it is about.
     """
@@ -92,6 +94,7 @@ class BaseBackupStrategy(abc.ABC):
     datastores: ClassVar[frozenset[str]] = frozenset()
     version: ClassVar[int] = 1
     incremental: ClassVar[bool] = False
+    foreign: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
         self.conf = conf

@@ -60,6 +60,9 @@ class Restore(msgspec.Struct, frozen=True, tag="restore"):
     """Fill an empty directory from a backup and those that it builds on.
 
     :ivar target: the directory; of the server's account.
+    :ivar checksum: what the control plane knows of it; one with a manifest has better ones.
+    :ivar incremental: the control plane knows that it builds on another one.
+    :ivar incremental: the control plane knows that it builds on another one.
     """
 
     context: dict[str, Any]
@@ -67,6 +70,8 @@ class Restore(msgspec.Struct, frozen=True, tag="restore"):
     server: ServerFacts
     location: str
     target: str
+    checksum: str | None = None
+    incremental: bool = False
 
 
 class Verify(msgspec.Struct, frozen=True, tag="verify"):

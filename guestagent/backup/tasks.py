@@ -8,12 +8,12 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from guestagent.backup import manifest, reader, settings, writer
+from guestagent.backup import foreign, manifest, reader, settings, writer
 from guestagent.backup.base import BaseBackupStrategy, Server, Stage
-from guestagent.backup.catalog import Catalog
+from guestagent.backup.catalog import Catalog, NoBackup
 from guestagent.backup.job import Backup, Discard, Done, Job, Place, Restore, ServerFacts, Verify
 from guestagent.backup.manifest import Manifest
-from guestagent.backup.progress import Progress
+from guestagent.backup.progress import Meter, Progress
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.plugins.installed import Group
@@ -108,7 +108,10 @@ def _make(conf: cfg.ConfigOpts, job: Backup, catalog: Catalog, progress: Progres
 
 
 def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
-    catalog, chain = _find(conf, job.place, job.context, job.location)
+    try:
+        catalog, chain = _find(conf, job.place, job.context, job.location)
+    except NoBackup:
+        return _restore_foreign(conf, job, progress)
     server, target = _server(job.server), Path(job.target)
     strategy_class = load_one(Group.BACKUP, chain[0].strategy, BaseBackupStrategy)  # type: ignore[type-abstract]
     for one in chain:
@@ -118,7 +121,7 @@ def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
             raise InvalidValue(subject=f"Backup {one.id!r}", problem=problem)
     strategy = strategy_class(conf, server)
     total = sum(one.size for one in chain)
-    _check_room(chain[-1], strategy.needed(total), target)
+    _check_room(chain[-1].id, strategy.needed(total), target)
     how, done = settings.read(conf), 0
     stages = []
     for one in chain:
@@ -126,6 +129,21 @@ def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
         chunks = reader.read(one, catalog.storage, catalog.context, catalog.container, how, told)
         stages.append(Stage(chunks, one.positions, incremental=one.kind == manifest.INCREMENTAL))
         done += one.size
+    with _scratch(server):
+        strategy.restore(stages, target)
+    return Done(None, None, total)
+
+
+def _restore_foreign(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
+    """Restore a backup that Trove's own agent made."""
+    here = open_catalog(conf, job.place, job.context)
+    chain = foreign.chain(here.storage, here.context, job.location, job.checksum, job.incremental)
+    server, target = _server(job.server), Path(job.target)
+    strategy = foreign.strategy(conf, chain[-1].form)(conf, server)
+    total = sum(one.size for one in chain)
+    # What is compressed needs more, and nobody knows how much.
+    _check_room(chain[-1].form.id, strategy.needed(total), target)
+    stages = foreign.stages(chain, here.storage, here.context, conf, Meter(progress, total))
     with _scratch(server):
         strategy.restore(stages, target)
     return Done(None, None, total)
@@ -184,11 +202,11 @@ def _check_strategy(one: Manifest, name: str, strategy: type[BaseBackupStrategy]
         raise OtherStrategy(backup=one.id, strategy=one.strategy, version=one.strategy_version, problem=problem)
 
 
-def _check_room(one: Manifest, needed: int, target: Path) -> None:
+def _check_room(backup_id: str, needed: int, target: Path) -> None:
     space = volume.space(target)
     left = space.available_blocks * space.block_size
     if needed > left:
-        raise NoRoom(backup=one.id, needed=needed >> 20, left=left >> 20, target=target)
+        raise NoRoom(backup=backup_id, needed=needed >> 20, left=left >> 20, target=target)
 
 
 def _server(facts: ServerFacts) -> Server:

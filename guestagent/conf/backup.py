@@ -47,6 +47,18 @@ OPTIONS: list[cfg.Opt] = [
         help="A file of mode 0600 with a key on each line: <id> <64 hexadecimal digits>. To change the key, put the "
         "new one first and keep the old ones: backups name theirs.",
     ),
+    cfg.StrOpt(
+        "trove_aes_cbc_key",
+        secret=True,
+        help="The backup_aes_cbc_key of a Trove whose own agent made encrypted backups, before Victoria; they can then "
+        "be restored. Nothing is encrypted with it.",
+    ),
+    cfg.IntOpt(
+        "trove_segment_size",
+        default=1 << 31,
+        min=1,
+        help="Bytes of a segment of backups that Trove's own agent made: its backup_segment_max_size.",
+    ),
     cfg.StrOpt("encryption_key_id", help="The key that encrypts new backups. Unset: the first one."),
     cfg.IntOpt(
         "segment_size",

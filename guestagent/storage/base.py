@@ -87,6 +87,15 @@ class BaseStorage(abc.ABC):
         :raises NotFound: there is none of that name.
         """
 
+    def metadata(self, context: RequestContext, container: str, name: str) -> Mapping[str, str]:
+        """The short texts that were kept with an object, by their names in lower case; a store without them has none.
+
+        Swift shows them as ``X-Object-Meta-<name>``.
+
+        :raises NotFound: there is none of that name.
+        """
+        return {}
+
     @abc.abstractmethod
     def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
         """Make one object of others, which stay, in their order; by reference where the store can.
