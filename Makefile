@@ -11,6 +11,8 @@ DEMO_PACKAGES := mariadb-server
 TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount rabbitmq-server systemd systemd-container util-linux xfsprogs
 BENCH_PACKAGES := strace
 
+ON_BOTH_PATHS := tests/functional/mariadb tests/functional/rpc tests/functional/service tests/interop
+
 PYTEST := $(BIN)/python -m pytest --timeout=300
 
 .NOTPARALLEL:
@@ -27,6 +29,8 @@ demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=r
 .PHONY: test
 test: deps venv lint ## Install what the tests need, check the style, run all tests.
 	@$(PYTEST) tests/unit tests/functional tests/interop tests/isolation tests/crash
+	@echo "Once more on the code path 'convergence': all tests in which a guest changes something"
+	@TEST_ENGINE=convergence $(PYTEST) $(ON_BOTH_PATHS)
 
 .PHONY: unit
 unit: venv ## Run the tests that need nothing but Python.

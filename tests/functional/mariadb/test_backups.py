@@ -9,9 +9,11 @@ from typing import Any
 import pymysql
 import pytest
 
+from guestagent.contract.operations import CodePath
 from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
 from tests.support import mariadb
 from tests.support.agent import AgentProcess
+from tests.support.code_path import PATH
 from tests.support.conductor import Conductor, Report
 from tests.support.poll import eventually
 from tests.support.ports import LOOPBACK
@@ -245,3 +247,31 @@ def test_progress_is_seen_and_a_backup_is_cancelled(make_instance: MakeInstance)
     volume = Path(str(first.agent.files["machine.conf"]["mariadb"]["mount_point"]))
     assert not (volume / ".backup-scratch").exists()
     assert not [path for path in first.storage.rglob("*") if path.is_file()]
+
+
+def test_an_agent_that_is_killed_leaves_a_backup_to_the_next_one(make_instance: MakeInstance) -> None:
+    first = make_instance()
+    first.agent.files["machine.conf"]["backup"]["bandwidth_limit"] = 200_000
+    first.prepare()
+    first.fill("wares")
+    info = {"id": str(uuid.uuid4()), "storage_driver": "local"}
+    first.wire.cast(first.id, "create_backup", {"backup_info": info}, context=request_context(NOTIFICATION))
+    eventually(lambda: list(first.storage.rglob("0000*")), timeout=30)
+    first.agent.kill()
+    heard = len(first.conductor.reports)
+    first.agent.files["machine.conf"]["backup"]["bandwidth_limit"] = 0
+    first.agent.boot(first.wire)
+
+    ended = first.conductor.wait_for_method(first.id, "notify_end", "notify_exc_info", timeout=90, after=heard)
+    states = [one.args["state"] for one in first.conductor.reports[heard:] if one.method == "update_backup"]
+    if PATH is CodePath.CONVERGENCE:
+        assert ended.method == "notify_end"
+        assert states[-1] == "COMPLETED"
+        second = make_instance()
+        found = first.conductor.of(first.id, "update_backup")[-1].args
+        assert second.prepare(databases=[], users=[], backup_info=backup_info(dict(found))).method == "notify_end"
+        assert second.checksum("wares") == first.checksum("wares")
+    else:
+        assert ended.method == "notify_exc_info"
+        assert states == ["FAILED"]
+        assert not [path for path in first.storage.rglob("*") if path.is_file()]
