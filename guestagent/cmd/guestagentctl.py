@@ -5,9 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from guestagent.plugins import cache
 from guestagent.system import threads
+
+if TYPE_CHECKING:
+    from guestagent.cmd.ctl.command import Command
 
 DONE, FAILED, WRONG, SILENT = range(4)
 EXIT_CODES = {
@@ -17,6 +21,7 @@ EXIT_CODES = {
     "ctl.no-way": SILENT,
     "ctl.no-agent": WRONG,
     "ctl.not-confirmed": WRONG,
+    "ctl.token": WRONG,
     "ctl.wrong-use": WRONG,
 }
 """For errors by their id; every other error is FAILED."""
@@ -82,7 +87,7 @@ def _complain(sentence: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from guestagent.cmd.ctl import call, convert, describe, operations, plugins, sample, status
+    from guestagent.cmd.ctl import backups, call, convert, describe, operations, plugins, sample, status
 
     parser = argparse.ArgumentParser(
         prog="guestagentctl",
@@ -93,17 +98,32 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(parser, sources=[], as_json=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (each.COMMAND for each in (status, operations, describe, plugins, call, convert, sample)):
-        typed = commands.add_parser(
-            command.name,
-            help=command.summary,
-            description=f"{command.summary.capitalize()}.",
-            epilog=f"examples:\n{command.examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        _add_common(typed, sources=argparse.SUPPRESS, as_json=argparse.SUPPRESS)
-        command.add_arguments(typed)
-        typed.set_defaults(run=command.run)
+        _add_command(commands, command)
+    group = _add_parser(commands, backups.NAME, backups.SUMMARY, backups.EXAMPLES)
+    behind = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in backups.COMMANDS:
+        _add_command(behind, command)
     return parser
+
+
+def _add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: "Command") -> None:
+    typed = _add_parser(commands, command.name, command.summary, command.examples)
+    command.add_arguments(typed)
+    typed.set_defaults(run=command.run)
+
+
+def _add_parser(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, examples: str
+) -> argparse.ArgumentParser:
+    typed = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary.capitalize()}.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_common(typed, sources=argparse.SUPPRESS, as_json=argparse.SUPPRESS)
+    return typed
 
 
 def _add_common(parser: argparse.ArgumentParser, sources: object, as_json: object) -> None:

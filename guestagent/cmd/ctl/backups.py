@@ -1,0 +1,20 @@
+"""``guestagentctl backups``: the backups of a store, looked at and kept in order without an agent and a broker."""
+
+from guestagent.cmd.ctl import backup_list, backup_pin, backup_prune, backup_verify
+
+NAME = "backups"
+SUMMARY = "the backups of a store: list, verify, prune, pin, delete; needs no agent"
+COMMANDS = (
+    backup_list.COMMAND,
+    backup_verify.COMMAND,
+    backup_prune.PRUNE,
+    backup_pin.PIN,
+    backup_pin.UNPIN,
+    backup_prune.DELETE,
+)
+"""What stands behind the name."""
+EXAMPLES = """\
+guestagentctl backups list
+guestagentctl backups verify --all
+guestagentctl backups prune --keep 7 --max-age 30d
+guestagentctl backups COMMAND --help"""
