@@ -22,6 +22,11 @@ LARGEST_BLOCK: Final = 1 << 24
 """Bytes of a block that is decompressed at most; what claims more is damaged and would cost memory."""
 AHEAD: Final = 2
 """Blocks more than threads that are held, so that no thread waits for one."""
+FAST_TABLE: Final = 12
+"""Bits of the table of level 1, which then fits into the nearest cache with the text (zstd's own: 14): measured on
+rows with two threads, a fifth faster, and between nothing and 7 % longer. Level -1 is as fast and twice as long."""
+FAST_MATCH: Final = 7
+"""Bytes that must be equal at level 1, as in zstd's own for long texts."""
 SKIPPED: Final = b"\x50\x2a\x4d\x18\x04\x00\x00\x00"
 """How the frame begins that decoders skip; four bytes follow, the length of the next one, the lowest byte first."""
 HEADER_BYTES: Final = 12
@@ -77,12 +82,14 @@ def decompress(
 def _zstd_packer(level: int) -> Callable[[bytes], tuple[bytes, bytes]]:
     import zstandard
 
+    parameters = {"hash_log": FAST_TABLE, "min_match": FAST_MATCH} if level == 1 else {}
+    how = zstandard.ZstdCompressionParameters.from_level(level, source_size=BLOCK, **parameters)
     mine = threading.local()
 
     def pack(block: bytes) -> tuple[bytes, bytes]:
         compressor: zstandard.ZstdCompressor | None = getattr(mine, "compressor", None)
         if compressor is None:
-            compressor = mine.compressor = zstandard.ZstdCompressor(level=level)
+            compressor = mine.compressor = zstandard.ZstdCompressor(compression_params=how)
         frame = compressor.compress(block)
         return SKIPPED + len(frame).to_bytes(4, "little"), frame
 
