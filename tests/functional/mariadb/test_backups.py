@@ -1,123 +1,20 @@
 """Backups as the control plane asks for them: made, reported, and restored into another instance."""
 
-import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pymysql
 import pytest
 
 from guestagent.contract.operations import CodePath
-from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
-from tests.support import mariadb
-from tests.support.agent import AgentProcess
+from tests.functional.mariadb.backed_up import KEY, NOTIFICATION, Instance, backup_info, completed
+from tests.functional.mariadb.machine import reachable_directory
 from tests.support.code_path import PATH
-from tests.support.conductor import Conductor, Report
+from tests.support.conductor import Conductor
 from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK
 from tests.support.rabbit import Rabbit
 from tests.support.wire import Wire, request_context
-
-NOTIFICATION = "trove.common.notification.DBaaSBackupCreate"
-PASSWORD = "Wee/sleekit 1"
-KEY = "0123456789abcdef" * 4
-ROWS = 2000
-
-
-class Instance:
-    """An instance, its agent and its server.
-
-    :param storage: where its backups go, shared with other instances.
-    """
-
-    def __init__(
-        self, directory: Path, storage: Path, broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor
-    ) -> None:
-        database = directory / "database"
-        database.mkdir(parents=True)
-        options = mariadb.options(database)
-        self.wire, self.conductor, self.storage = wire, conductor, storage
-        self.port = int(str(options["mariadb"]["port"]))
-        self.keys = directory / "keys"
-        self.keys.write_text(f"first {KEY}\n")
-        self.keys.chmod(0o600)
-        self.agent = AgentProcess(
-            directory / "agent",
-            str(uuid.uuid4()),
-            transport_url=broker.url,
-            exchange=exchange,
-            datastore=mariadb.DATASTORE,
-            options=options
-            | {
-                "agent": {"volume_wait": 0, "storage_dir": storage},
-                "image": {"backup_strategies": "mariabackup"},
-                "backup": {"encryption_key_file": self.keys, "segment_size": 1 << 20},
-            },
-        )
-
-    @property
-    def id(self) -> str:
-        return self.agent.guest_id
-
-    def prepare(self, **arguments: Any) -> Report:
-        """Have it prepared; what the conductor hears of the end."""
-        self.wire.declare_guest(self.id)
-        given = {
-            "packages": "",
-            "databases": [{"_name": "shop"}],
-            "memory_mb": 512,
-            "users": [{"_name": "app", "_password": PASSWORD, "_databases": [{"_name": "shop"}]}],
-            "config_contents": FLAVOUR,
-            "ds_version": "10.11",
-        }
-        context = request_context("trove.common.notification.DBaaSInstanceCreate")
-        self.wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context)
-        self.agent.boot(self.wire)
-        return self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90)
-
-    def back_up(self, parent: dict[str, Any] | None = None, backup_id: str | None = None) -> list[Report]:
-        """Make a backup; what the conductor hears of it until its end."""
-        heard = len(self.conductor.reports)
-        info = {
-            "id": backup_id or str(uuid.uuid4()),
-            "instance_id": self.id,
-            "backup_type": "incremental" if parent else "full",
-            "parent": parent and {"location": parent["location"], "checksum": parent["checksum"]},
-            "datastore": mariadb.DATASTORE,
-            "storage_driver": "local",
-            "swift_container": None,
-        }
-        self.wire.cast(self.id, "create_backup", {"backup_info": info}, context=request_context(NOTIFICATION))
-        self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90, after=heard)
-        return [one for one in self.conductor.reports[heard:] if one.instance_id == self.id and one.status is None]
-
-    def sql(self, statement: str, *values: Any) -> tuple[tuple[Any, ...], ...]:
-        with (
-            pymysql.connect(
-                host=LOOPBACK, port=self.port, user="app", password=PASSWORD, database="shop", autocommit=True
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement, values)
-            return tuple(cursor.fetchall())
-
-    def fill(self, table: str) -> None:
-        self.sql(f"CREATE TABLE {table} (id INT PRIMARY KEY, words TEXT)")
-        words = ", ".join(f"({n}, 'the same old {n * 7919 % ROWS} story')" for n in range(ROWS))
-        self.sql(f"INSERT INTO {table} VALUES {words}")
-
-    def checksum(self, table: str) -> int:
-        [(_, found)] = self.sql(f"CHECKSUM TABLE {table}")
-        return int(found)
-
-    def close(self) -> None:
-        if self.agent.running:
-            with contextlib.suppress(Exception):
-                self.wire.call(self.id, "stop_db", timeout=60)
-        self.agent.close()
-
 
 MakeInstance = Callable[[], Instance]
 
@@ -137,29 +34,6 @@ def make_instance(broker: Rabbit, exchange: str, wire: Wire, conductor: Conducto
             instance.close()
             # Shown by pytest beside a test that failed.
             print(f"--- log of {instance.id}\n{instance.agent.tail(100)}")
-
-
-def completed(reports: list[Report]) -> dict[str, Any]:
-    """What was reported of a backup that is there."""
-    assert [report.method for report in reports] == ["update_backup", "update_backup", "notify_end"], [
-        report.args for report in reports
-    ]
-    begun, ended, _ = reports
-    assert begun.args["state"] == "BUILDING"
-    assert ended.args["state"] == "COMPLETED"
-    assert ended.is_call, "the control plane may look at the backup as soon as it hears of the end"
-    return dict(ended.args)
-
-
-def backup_info(found: dict[str, Any]) -> dict[str, Any]:
-    """What the control plane sends to an instance that begins with a backup."""
-    return {
-        "id": found["backup_id"],
-        "location": found["location"],
-        "checksum": found["checksum"],
-        "type": "full",
-        "storage_driver": "local",
-    }
 
 
 def test_a_full_backup_is_made_told_and_restored(make_instance: MakeInstance) -> None:
