@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from oslo_config import cfg
@@ -112,7 +112,23 @@ def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
         catalog, chain = _find(conf, job.place, job.context, job.location)
     except NoBackup:
         return _restore_foreign(conf, job, progress)
-    server, target = _server(job.server), Path(job.target)
+    return Done(None, None, restore(conf, catalog, chain, job.server, Path(job.target), progress))
+
+
+def restore(
+    conf: cfg.ConfigOpts,
+    catalog: Catalog,
+    chain: Sequence[Manifest],
+    facts: ServerFacts,
+    target: Path,
+    progress: Progress,
+) -> int:
+    """Fill an empty directory of the server's account from a chain.
+
+    :returns: the bytes of all its streams.
+    :raises GuestAgentError: it has failed; what is in the directory is of no use.
+    """
+    server = _server(facts)
     strategy_class = load_one(Group.BACKUP, chain[0].strategy, BaseBackupStrategy)  # type: ignore[type-abstract]
     for one in chain:
         _check_strategy(one, chain[0].strategy, strategy_class)
@@ -131,7 +147,7 @@ def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
         done += one.size
     with _scratch(server):
         strategy.restore(stages, target)
-    return Done(None, None, total)
+    return total
 
 
 def _restore_foreign(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
