@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
 """The states of a backup, in Trove's words."""
+INCREMENTAL = "incremental"
+"""And the type of one that builds on another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class BackupInfo:
     :ivar parent: the location of the backup that it builds on.
     :ivar location: where it is; none: it is still to be made.
     :ivar checksum: of what is there.
+    :ivar incremental: the control plane knows that what is there builds on another one.
     """
 
     id: str
@@ -36,6 +39,7 @@ class BackupInfo:
     parent: str | None
     location: str | None
     checksum: str | None
+    incremental: bool
 
 
 class BackedUp(BaseDatastoreManager, abc.ABC):
@@ -83,8 +87,17 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             raise InvalidValue(subject=f"Backup {info.id!r}", problem="the control plane does not say where it is")
         from guestagent.backup.job import Restore
 
-        server = self.restored_server(target)
-        self._work(Restore(dict(context.values), info.place, server, info.location, str(target), info.checksum))
+        self._work(
+            Restore(
+                dict(context.values),
+                info.place,
+                self.restored_server(target),
+                info.location,
+                str(target),
+                info.checksum,
+                info.incremental,
+            )
+        )
 
     def _make(self, context: RequestContext, info: BackupInfo) -> "Done":
         from guestagent.backup.job import Backup
@@ -128,6 +141,7 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             _text(parent, "location") if isinstance(parent, dict) else None,
             _text(backup_info, "location"),
             _text(backup_info, "checksum"),
+            incremental=_text(backup_info, "type") == INCREMENTAL,
         )
 
     def _report(self, context: RequestContext, info: BackupInfo, **fields: Any) -> None:
