@@ -11,8 +11,8 @@ from guestagent.contract.errors import InvalidValue
 class Rule:
     """What is kept. With both halves a backup stays that one of them keeps.
 
-    :ivar newest: so many of each instance, by the moment that their data are of; a container may be shared, and
-        nobody's only backup must go because somebody else has many.
+    :ivar newest: so many of each instance, those that were begun last; a container may be shared, and nobody's only
+        backup must go because somebody else has many.
     :ivar younger: those whose data are younger than so many seconds.
     """
 
@@ -67,7 +67,7 @@ def removal_order(backups: Iterable[Manifest]) -> list[Manifest]:
     Whoever stops in the middle leaves no backup that has lost what it builds on.
     """
     by_id = {one.id: one for one in backups}
-    return sorted(by_id.values(), key=lambda one: (-len(list(_below(one, by_id))), one.ended, one.id))
+    return sorted(by_id.values(), key=lambda one: (-len(list(_below(one, by_id))), one.started, one.id))
 
 
 def built_on(backup_id: str, backups: Iterable[Manifest]) -> list[Manifest]:
@@ -95,7 +95,8 @@ def _broken(one: Manifest, by_id: Mapping[str, Manifest]) -> str | None:
 def _newest(backups: Sequence[Manifest], most: int | None) -> set[str]:
     left: dict[str, int] = {}
     found = set()
-    for one in sorted(backups, key=lambda one: (one.ended, one.id), reverse=True):
+    # Not by their ends: a strategy may know those in whole seconds only.
+    for one in sorted(backups, key=lambda one: (one.started, one.id), reverse=True):
         left[one.instance_id] = left.get(one.instance_id, most or 0) - 1
         if left[one.instance_id] >= 0:
             found.add(one.id)

@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import pytest
 
 from guestagent.backup.manifest import FULL, INCREMENTAL, SCHEMA, Manifest
@@ -56,6 +57,14 @@ def test_the_newest_stay() -> None:
     assert reasons(decisions)["a"] == "not among the newest 2 of its instance"
     assert reasons(decisions)["d"] == "among the newest 2 of its instance"
     assert [one.backup for one in decisions] == FULLS
+
+
+def test_the_newest_are_those_that_were_begun_last() -> None:
+    ended = NOW - DAY
+    backups = [
+        msgspec.structs.replace(backup(name, 1), started=ended - at, ended=ended) for name, at in (("a", 1), ("z", 9))
+    ]
+    assert gone(decide(backups, [], NOW, Rule(newest=1))) == "z"
 
 
 def test_the_young_stay() -> None:
