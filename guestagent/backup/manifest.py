@@ -28,7 +28,8 @@ class Segment(msgspec.Struct, frozen=True):
     :ivar name: of the object, relative to the backup.
     :ivar size: of the object in bytes.
     :ivar sha256: of the object, hexadecimal.
-    :ivar md5: of the object, hexadecimal: what stores know objects by; nothing else is believed because of it.
+    :ivar md5: of the object, hexadecimal, where the store knows objects by it, otherwise empty; nothing else is
+        believed because of it.
     """
 
     name: str

@@ -73,7 +73,8 @@ class Shelf:
                 raise StorageError(subject=f"Writing {self.container}/{path}", problem=problem)
 
         sha256 = hashlib.sha256(content).hexdigest()
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        # Costs a third of what the compression of its content did.
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self.storage.knows_md5 else ""
         self.patience.try_to(once)
         return manifest.Segment(name, len(content), sha256, md5)
 

@@ -10,6 +10,14 @@ OPTIONS: list[cfg.Opt] = [
         default="database_backups",
         help="The container of the object store that backups go to, where the control plane names none.",
     ),
+    cfg.IntOpt(
+        "freeze_limit",
+        default=60,
+        min=1,
+        mutable=True,
+        help="Seconds for which the data are held still at most while the control plane makes a snapshot of the "
+        "volume; then they are let go, and the snapshot is said to be of no use.",
+    ),
     cfg.StrOpt(
         "compression",
         default="zstd",

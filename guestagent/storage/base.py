@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from oslo_config import cfg
 
@@ -16,7 +16,7 @@ class Part:
 
     :ivar name: of the object, in the same container.
     :ivar size: in bytes.
-    :ivar md5: hexadecimal, of its content.
+    :ivar md5: hexadecimal, of its content; empty where the store does not know objects by it.
     """
 
     name: str
@@ -39,8 +39,11 @@ class Joined:
 class BaseStorage(abc.ABC):
     """Keeps objects. Names are relative, ``/``-separated, and never leave their container.
 
+    :cvar knows_md5: it compares the MD5 of parts that it joins; otherwise nobody need compute them.
     :param conf: all options; a strategy reads its own group.
     """
+
+    knows_md5: ClassVar[bool] = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self.conf = conf

@@ -23,6 +23,8 @@ class LocalStorage(BaseStorage):
     A directory cannot have an object's name: where ``a/b`` is kept, ``a`` cannot be, and the other way round.
     """
 
+    knows_md5 = False
+
     def tidy(self) -> None:
         files.sweep(self._root())
 

@@ -72,6 +72,26 @@ class Connections:
             cursor.execute(statement, tuple(values))
             return list(cursor.fetchall())
 
+    @contextlib.contextmanager
+    def holding(self, subject: str, statement: str) -> "Iterator[Callable[[str], list[Row]]]":
+        """A connection of its own, so that what the statement holds is held as long as the block, or we, last.
+
+        :returns: what fetches over this connection; arguments and errors as for :meth:`execute`.
+        """
+        with self._reporting(subject, {}):
+            connection = self._open()
+        try:
+
+            def ask(question: str) -> list[Row]:
+                with self._reporting(subject, {}), connection.cursor() as cursor:
+                    cursor.execute(question)
+                    return list(cursor.fetchall())
+
+            ask(statement)
+            yield ask
+        finally:
+            _close(connection)
+
     def shown_certificate(self) -> str:
         """The certificate that the server shows to a client that speaks TLS, as PEM; errors as for :meth:`execute`."""
         import ssl

@@ -11,9 +11,12 @@ from guestagent_mariadb.guest_logs import MariaDBLogs
 from guestagent_mariadb.installation import MariaDBInstallation
 from guestagent_mariadb.root import MariaDBRoot
 from guestagent_mariadb.server_tls import MariaDBTls
+from guestagent_mariadb.snapshots import MariaDBSnapshots
 
 
-class MariaDBManager(MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBBackups, MariaDBInstallation, AppliedModules):
+class MariaDBManager(
+    MariaDBRoot, MariaDBTls, MariaDBLogs, MariaDBSnapshots, MariaDBBackups, MariaDBInstallation, AppliedModules
+):
     """Manages one MariaDB server: everything of the contract but replication.
 
     Each base class is one capability; the plans that bring a server up are here.

@@ -53,7 +53,14 @@ def test_what_was_written_is_described_as_it_lies_in_the_store(storage: Shaky) -
         assert f"{BACKUP}/{segment.name}" == name
         assert segment.size == len(content)
         assert segment.sha256 == hashlib.sha256(content).hexdigest()
-        assert segment.md5 == hashlib.md5(content).hexdigest()
+        assert segment.md5 == "", "this store does not ask for it"
+
+
+def test_a_store_that_knows_objects_by_their_md5_is_told_it(storage: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shaky, "knows_md5", True)
+    written = write(storage, CONTENT)
+    digests = [hashlib.md5(content).hexdigest() for content in objects(storage).values()]
+    assert [segment.md5 for segment in written.segments] == digests
 
 
 def test_an_encrypted_backup_names_its_key_and_shows_nothing(storage: Shaky) -> None:

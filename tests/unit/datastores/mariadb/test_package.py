@@ -65,10 +65,10 @@ def test_the_entry_points_name_what_is_there() -> None:
     assert points["guestagent.mariadb.server"].load() is server_options.list_opts
 
 
-def test_everything_but_snapshots_and_replication_is_supported() -> None:
+def test_everything_but_replication_is_supported() -> None:
     missing = {call.name for call in contract.CALLS if not call.supported_by(MariaDBManager)}
-    theirs = {call.name for call in contract.CALLS if call.capability in ("backups", "replication")}
-    assert missing == (theirs - {"make_read_only", "create_backup"}) | {"get_root_password", "update_guest"}
+    theirs = {call.name for call in contract.CALLS if call.capability == "replication"}
+    assert missing == (theirs - {"make_read_only"}) | {"get_root_password", "update_guest"}
 
 
 def test_the_halves_share_no_name_by_accident() -> None:
