@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
 """The states of a backup, in Trove's words."""
 INCREMENTAL = "incremental"
 """And the type of one that builds on another."""
+
+Query = Callable[[str], Sequence[Sequence[str | None]]]
+"""Asks a server in its own language; the rows of the answer, as text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,17 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
     @abc.abstractmethod
     def restored_server(self, target: Path) -> "ServerFacts":
         """The server that is to run on what a restore makes."""
+
+    def scratch_server(self, target: Path, directory: Path) -> AbstractContextManager[Query]:
+        """A server on restored data as long as the block lasts, beside the instance's own and out of its way.
+
+        It has no network, and nothing of it is left outside of the two directories.
+
+        :param target: what a restore made; the server may change it.
+        :param directory: empty, of the server's account, mode 0700.
+        :raises NotSupported: the datastore has no way to do that.
+        """
+        raise NotSupported(operation="a server on restored data", datastore=self.datastore_name)
 
     def supports(self, declared: Call) -> bool:
         # Without a strategy there is nobody to make one.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestagent.capabilities.backups import BackedUp
+from guestagent.capabilities.configuration import BASE, OVERRIDES
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
 from guestagent_mariadb.administrator import DATASTORE
@@ -13,6 +14,7 @@ from guestagent_mariadb.server import MariaDBServer
 
 if TYPE_CHECKING:
     from guestagent.backup.job import ServerFacts
+    from guestagent.capabilities.backups import Query
 
 
 class MariaDBBackups(BackedUp, MariaDBServer):
@@ -31,6 +33,21 @@ class MariaDBBackups(BackedUp, MariaDBServer):
 
     def restored_server(self, target: Path) -> "ServerFacts":
         return self._facts(target, None)
+
+    @contextlib.contextmanager
+    def scratch_server(self, target: Path, directory: Path) -> "Iterator[Query]":
+        from guestagent_mariadb import scratch_server
+
+        with scratch_server.running(
+            self.options.server_program,
+            self.account,
+            target,
+            directory,
+            [self.configuration.read(layer) for layer in (BASE, OVERRIDES)],
+            self.guest.conf.agent.server_start_timeout,
+            self.options.statement_timeout,
+        ) as server:
+            yield server.query
 
     def tidy(self) -> None:
         super().tidy()

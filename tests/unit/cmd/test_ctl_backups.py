@@ -23,6 +23,7 @@ from guestagent.cmd.ctl.backup_prune import age
 from guestagent.contract.context import RequestContext
 from guestagent.storage.local import LocalStorage
 from tests.unit.backup.streams import HASTY, Text, manifest_of, rows
+from tests.unit.plugins.packages import MANAGER, Site
 
 CONTEXT = RequestContext()
 CONTAINER = "database_backups"
@@ -501,6 +502,40 @@ def test_what_is_not_there(store: Store, command: str) -> None:
     assert "no backup at database_backups/none" in store.ctl(command, "none", code=1)
 
 
+# restore-test; what it does with a server is tried with one, among the tests of its datastore
+
+
+def restorable(site: Site, manager: str) -> Path:
+    """The configuration of an image with a datastore and a store of one backup."""
+    site.install("guest-alpha", {"alpha": manager}, {"guestagent.datastore": {"alpha": "alpha:Manager"}})
+    file = site.configure({"datastore": "alpha", "storage_strategies": "local"})
+    with file.open("a") as stream:
+        stream.write(f"[agent]\nstorage_dir = {site.directory / 'store'}\n")
+    return file
+
+
+def test_a_datastore_without_backups_has_no_restore_test(store: Store, tmp_path: Path) -> None:
+    store.add("a", 1)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    site = Site(tmp_path)
+    file = restorable(site, MANAGER)
+
+    typed = ["backups", "restore-test", "a", "--query", "?", "--directory", str(scratch), "--config-file", str(file)]
+    process = site.run("-m", "guestagent.cmd.guestagentctl", *typed)
+
+    assert process.returncode == 1
+    assert "'restore-test' is not supported by the 'alpha' datastore" in process.stderr
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_restore_test_needs_an_image_and_a_query(store: Store) -> None:
+    store.add("a", 1)
+    assert "--query" in store.ctl("restore-test", "a", code=2)
+    assert "guest_id" in store.ctl("restore-test", "a", "--query", "?", "--directory", str(store.directory), code=1)
+    assert not list(store.directory.glob("guestagent-restore-*"))
+
+
 # The program
 
 
@@ -508,7 +543,7 @@ def test_a_command_must_be_named(store: Store) -> None:
     assert "COMMAND" in store.ctl(code=2)
 
 
-@pytest.mark.parametrize("command", ["list", "verify", "prune", "pin", "unpin", "delete"])
+@pytest.mark.parametrize("command", ["list", "verify", "restore-test", "prune", "pin", "unpin", "delete"])
 def test_the_help_of_a_command_shows_its_use(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         guestagentctl.main(["backups", command, "--help"])
