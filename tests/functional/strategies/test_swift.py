@@ -186,6 +186,9 @@ def test_metadata_are_shown_to_those_who_look(
     head = swift.ask("HEAD", f"/{container}/a")
     assert head.headers["x-object-meta-lines"] == "2"
     assert head.headers["content-type"] == "application/octet-stream"
+    assert storage.metadata(context, container, "a") == {"lines": "2"}
+    with pytest.raises(NotFound):
+        storage.metadata(context, container, "b")
 
 
 def test_names_are_listed_sorted_and_by_prefix_over_all_pages(

@@ -25,6 +25,8 @@ NOT_FOUND: Final = 404
 
 LONGEST_PAGE: Final = 64 << 20
 """Bytes of a page of names: Swift gives 10,000 at a time, with some words about each."""
+METADATA: Final = "x-object-meta-"
+"""How the names of headers begin that hold what was kept with an object."""
 CONTENT: Final = {"Content-Type": "application/octet-stream"}
 META_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
 
@@ -124,6 +126,13 @@ class SwiftStorage(BaseStorage):
         _found(what, container, name, reply)
         return _size(what, reply)
 
+    def metadata(self, context: RequestContext, container: str, name: str) -> Mapping[str, str]:
+        what = f"Looking at {container}/{name} in the object store"
+        reply = self._ask(context, what, "HEAD", names.object_path(container, name))
+        _found(what, container, name, reply)
+        shown = ((header.lower(), text) for header, text in reply.headers.items())
+        return {header.removeprefix(METADATA): text for header, text in shown if header.startswith(METADATA)}
+
     def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
         what = f"Joining {container}/{name} in the object store"
         if not parts:
@@ -212,7 +221,7 @@ def _meta(metadata: Mapping[str, str]) -> dict[str, str]:
     for name, text in metadata.items():
         if not META_NAME.fullmatch(name) or not text.isascii() or not text.isprintable():
             raise InvalidValue(subject=f"The metadata {name!r}", problem="it cannot be sent as a header")
-    return {f"X-Object-Meta-{name}": text for name, text in metadata.items()}
+    return {f"{METADATA}{name}": text for name, text in metadata.items()}
 
 
 def _found(what: str, container: str, name: str, reply: Reply) -> None:
