@@ -64,6 +64,11 @@ class Response:
         """What a header says, its name in any case; empty: it is not there."""
         return self._answer.getheader(name, "")
 
+    def headers(self, prefix: str) -> dict[str, str]:
+        """All headers whose names begin so, by the rest of their names, in lower case."""
+        shown = ((name.lower(), text) for name, text in self._answer.getheaders())
+        return {name.removeprefix(prefix): text for name, text in shown if name.startswith(prefix)}
+
     @property
     def size(self) -> int | None:
         """The bytes that the body has, or would have if it was not left out; none: the store does not say."""

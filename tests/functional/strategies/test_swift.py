@@ -21,7 +21,7 @@ from oslo_config import cfg
 from guestagent import conf as runtime_options
 from guestagent.capabilities.logs import GuestLogs, Log, LogKind
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import StorageError
+from guestagent.contract.errors import NotFound, StorageError
 from guestagent.guest import Guest
 from guestagent.operations.instance import InstanceRecord
 from guestagent.operations.store import Store

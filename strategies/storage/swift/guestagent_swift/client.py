@@ -27,6 +27,7 @@ class Reply:
         self.status = response.status
         self.content = content
         self.header = response.header
+        self.headers = response.headers
 
     @property
     def etag(self) -> str:

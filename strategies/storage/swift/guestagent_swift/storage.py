@@ -130,8 +130,7 @@ class SwiftStorage(BaseStorage):
         what = f"Looking at {container}/{name} in the object store"
         reply = self._ask(context, what, "HEAD", names.object_path(container, name))
         _found(what, container, name, reply)
-        shown = ((header.lower(), text) for header, text in reply.headers.items())
-        return {header.removeprefix(METADATA): text for header, text in shown if header.startswith(METADATA)}
+        return reply.headers(METADATA)
 
     def join(self, context: RequestContext, container: str, name: str, parts: Sequence[Part]) -> Joined:
         what = f"Joining {container}/{name} in the object store"
