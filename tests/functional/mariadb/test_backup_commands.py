@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.functional.mariadb.backed_up import ROWS, Instance, completed
-from tests.functional.mariadb.machine import reachable_directory
+from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
 from tests.support.child import plain_environment
 from tests.support.conductor import Conductor
 from tests.support.poll import eventually
@@ -63,11 +63,16 @@ def left_running(directory: Path) -> list[str]:
 
 
 @pytest.fixture
-def instance(broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor) -> Iterator[Instance]:
+def instance(
+    request: pytest.FixtureRequest, broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor
+) -> Iterator[Instance]:
+    """An instance with a table; a parameter is the strategy of its backups, and more of its configuration."""
+    strategy, more = getattr(request, "param", ("mariabackup", ""))
     with reachable_directory() as directory:
         made = Instance(directory / "1", directory / "storage", broker, exchange, wire, conductor)
+        made.agent.files["machine.conf"]["image"]["backup_strategies"] = strategy
         try:
-            assert made.prepare().method == "notify_end"
+            assert made.prepare(config_contents=FLAVOUR + more).method == "notify_end"
             made.fill("wares")
             yield made
         finally:
@@ -137,6 +142,26 @@ def test_a_backup_is_restored_aside_and_asked(instance: Instance, roomy: Path) -
     assert left_running(roomy) == []
     assert instance.sql("SELECT COUNT(*) FROM wares") == ((0,),)
     completed(instance.back_up(second))
+
+
+FOLDED = "[mysqld]\nlower_case_table_names = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("instance", "query"),
+    [
+        (("mariabackup", FOLDED), COUNT.replace("shop.wares", "SHOP.Wares")),
+        (("mariadb_dump", ""), COUNT),
+    ],
+    indirect=["instance"],
+    ids=["names without case", "a dump"],
+)
+def test_whatever_the_data_are_made_of_is_restored_aside(instance: Instance, roomy: Path, query: str) -> None:
+    found = completed(instance.back_up())["backup_id"]
+    answer = ctl_json(instance, "restore-test", found, "--query", query, "--directory", str(roomy))
+    assert answer["rows"] == [[str(ROWS), "the same old 0 story"]]
+    assert list(roomy.iterdir()) == []
+    assert left_running(roomy) == []
 
 
 def test_a_restore_test_that_fails_says_why_and_leaves_nothing(instance: Instance, roomy: Path) -> None:
