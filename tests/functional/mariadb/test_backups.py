@@ -9,7 +9,7 @@ import pytest
 
 from guestagent.contract.operations import CodePath
 from tests.functional.mariadb.backed_up import KEY, NOTIFICATION, Instance, backup_info, completed
-from tests.functional.mariadb.machine import reachable_directory
+from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
 from tests.support.code_path import PATH
 from tests.support.conductor import Conductor
 from tests.support.poll import eventually
@@ -149,3 +149,17 @@ def test_an_agent_that_is_killed_leaves_a_backup_to_the_next_one(make_instance: 
         assert ended.method == "notify_exc_info"
         assert states == ["FAILED"]
         assert not [path for path in first.storage.rglob("*") if path.is_file()]
+
+
+def test_data_of_an_unusual_shape_are_restored(make_instance: MakeInstance) -> None:
+    shape = f"{FLAVOUR}\n[mysqld]\ninnodb_page_size = 8k\ninnodb_data_file_path = system1:12M:autoextend\n"
+    first, second = make_instance(), make_instance()
+    assert first.prepare(config_contents=shape).method == "notify_end"
+    first.fill("wares")
+    full = completed(first.back_up())
+    first.fill("more")
+    found = completed(first.back_up(full))
+    info = backup_info(found)
+    assert second.prepare(databases=[], users=[], config_contents=shape, backup_info=info).method == "notify_end"
+    for table in ("wares", "more"):
+        assert second.checksum(table) == first.checksum(table)

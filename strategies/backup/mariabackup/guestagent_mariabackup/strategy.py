@@ -24,6 +24,9 @@ from guestagent_mariabackup.unpacking import unpack
 POSITION_FILE = "guestagent-position.json"
 """Lies in a restored data directory and holds the positions of the last backup, as the manifest has them."""
 
+SETTINGS = "backup-my.cnf"
+"""Where mariadb-backup writes down what shapes the data."""
+
 OPEN_FILES = 65536
 """A server with many tables has many files, which a backup holds open; the system may allow fewer."""
 DRAIN = 1 << 16
@@ -39,6 +42,12 @@ COPIED = frozenset(
 """The endings of the files of tables, in lower case."""
 _SYSTEM_FILES = re.compile(r"(ibdata|undo|aria_log)[^/]*")
 _PREPARED = frozenset({"log-applied", "full-prepared"})
+_SHAPES = re.compile(
+    r"^(innodb_(?:checksum_algorithm|data_file_path|log_block_size|page_size|undo_tablespaces))=([\w:;.]+)$",
+    re.MULTILINE,
+)
+"""The options of the backed-up server without which its data are not what they are, and values that name no other
+directory."""
 _SYSTEM_SPACE = re.compile(r"^innodb_data_file_path=([^:;\s]+)", re.MULTILINE)
 
 
@@ -122,11 +131,13 @@ class MariaBackup(BaseBackupStrategy):
         """Make the files fit each other, as a server does that starts after a crash."""
         argv = [
             self.options.program,
+            # The file with options that comes with the data could say anything; what shapes the data is taken from it.
             "--no-defaults",
             "--prepare",
             f"--target-dir={target}",
             f"--tmpdir={scratch}",
             f"--use-memory={self.options.use_memory}M",
+            *_format(target),
             *([f"--incremental-dir={increment}"] if increment else []),
         ]
         with Producer(argv, user=self.server.account, log_file=log_file) as program:
@@ -139,7 +150,7 @@ class MariaBackup(BaseBackupStrategy):
         if kind not in _PREPARED:
             problem = f"mariadb-backup left the data '{kind}'"
             raise DatastoreError(subject="Preparing the backup", problem=problem)
-        settings = target / "backup-my.cnf"
+        settings = target / SETTINGS
         found = _SYSTEM_SPACE.search(settings.read_text()) if settings.is_file() else None
         name = found[1] if found else "ibdata1"
         if not (target / name).is_file():
@@ -203,6 +214,13 @@ class _Stream:
         if self._begins is not None:
             chain.see_that_it_continues(self._begins, made)
         return Taken(made.kept(), notes.ended())
+
+
+def _format(target: Path) -> list[str]:
+    """What the server of a backup was told about the shape of its data."""
+    settings = target / SETTINGS
+    text = settings.read_text(errors="replace") if settings.is_file() else ""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in _SHAPES.findall(text)]
 
 
 def _copied_bytes(data_dir: Path) -> int:
