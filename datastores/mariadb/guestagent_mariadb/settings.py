@@ -125,9 +125,15 @@ class MariaDBSettings(ServerAccess, Configurable):
                 raise InvalidValue(subject=f"The setting '{option.name}'", problem=verdict.remarks[option.name])
 
     def apply_live(self, values: Mapping[str, Any]) -> list[str]:
-        for name in values:
-            self._refuse_reserved(name)
-        waiting = LiveVariables(self.connections).apply(values)
+        try:
+            for name in values:
+                self._refuse_reserved(name)
+            waiting = LiveVariables(self.connections).apply(values)
+        except InvalidValue:
+            if (replaced := self._replaced()) is not None:
+                # What the server refuses is on disk already, and would come into force with its next start.
+                self.configuration.write(OVERRIDES, replaced)
+            raise
         on_disk = {option.name for option in option_file.server_options(self.configuration.read(OVERRIDES))}
         if not waiting and on_disk <= {option_file.normalised(name) for name in values}:
             self.remember_good()
@@ -161,11 +167,6 @@ class MariaDBSettings(ServerAccess, Configurable):
     def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
         try:
             super().apply_overrides(context, overrides)
-        except InvalidValue:
-            if (replaced := self._replaced()) is not None:
-                # What the server refuses is on disk already, and would come into force with its next start.
-                self.configuration.write(OVERRIDES, replaced)
-            raise
         finally:
             self._remember_replaced(None)
 
