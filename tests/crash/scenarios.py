@@ -11,11 +11,12 @@ import json
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from guestagent.contract.operations import CodePath
 from tests.crash.guest import FLAVOUR, KEPT, PASSWORD, PREPARE, Guest, Sent
@@ -513,6 +514,18 @@ REBUILD = Scenario(
 )
 
 
+BOTH_PATHS = [CodePath.CONVERGENCE, pytest.param(CodePath.LEGACY, marks=pytest.mark.whole)]
+"""Parameters of a test that a sample tries on one code path only."""
+
+
 def all_of_them() -> list[Scenario]:
     """Every scenario there is."""
     return [*on_a_prepared_guest(), CONVERSION, PREPARATION, REBUILD, *on_a_volume("/dev/none", Path("/none"), "ext4")]
+
+
+def sampled(scenarios: Sequence[Scenario], names: Collection[str]) -> list[Any]:
+    """The scenarios as parameters of a test, those of other names only where everything is tried."""
+    return [
+        pytest.param(scenario, id=scenario.name, marks=[] if scenario.name in names else [pytest.mark.whole])
+        for scenario in scenarios
+    ]

@@ -13,6 +13,7 @@ from tests.crash import moments
 from tests.crash.conftest import MakeGuest
 from tests.crash.guest import PATIENCE, Guest, Sent, is_stopped
 from tests.crash.moments import Moment
+from tests.crash.scenarios import BOTH_PATHS
 from tests.crash.state import litter
 from tests.support.poll import eventually
 from tests.support.rabbit import Rabbit
@@ -25,7 +26,7 @@ NAMES = ["absent_1", "absent_2"]
 AMIDST = Moment("create_database", moments.BEGUN, "create databases", "create database 2: 'absent_2'")
 
 
-@pytest.fixture(params=CodePath, ids=lambda path: path.value)
+@pytest.fixture(params=BOTH_PATHS, ids=lambda path: path.value)
 def guest(request: pytest.FixtureRequest, make_guest: MakeGuest, crash_broker: Rabbit) -> Iterator[Guest]:
     """A prepared guest; its broker is there again afterwards."""
     crash_broker.start()
@@ -37,11 +38,10 @@ def guest(request: pytest.FixtureRequest, make_guest: MakeGuest, crash_broker: R
     guest.wire.reconnect()
 
 
+@pytest.mark.whole
 def test_the_end_of_an_operation_is_told_when_the_broker_is_back(
     guest: Guest, crash_broker: Rabbit, is_whole: bool
 ) -> None:
-    if not is_whole:
-        pytest.skip("of the whole")
     sent = _stopped_amidst(guest)
     crash_broker.stop()
     os.kill(guest.agent.process.pid, signal.SIGCONT)
@@ -67,11 +67,8 @@ def test_an_agent_that_starts_without_a_broker_ends_what_was_left(
     _is_as_it_should_be(guest, NAMES if wanted == "done" else NAMES[:1])
 
 
-def test_an_end_that_nobody_could_hear_is_told_by_the_next_agent(
-    guest: Guest, crash_broker: Rabbit, is_whole: bool
-) -> None:
-    if not is_whole:
-        pytest.skip("of the whole")
+@pytest.mark.whole
+def test_an_end_that_nobody_could_hear_is_told_by_the_next_agent(guest: Guest, crash_broker: Rabbit) -> None:
     sent = _stopped_amidst(guest)
     crash_broker.stop()
     os.kill(guest.agent.process.pid, signal.SIGCONT)

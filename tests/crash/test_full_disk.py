@@ -1,7 +1,6 @@
 """The disk of the data or of the agent's state is full: what is asked for is refused, and done when there is room."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,12 @@ from guestagent.contract.operations import CodePath
 from tests.crash import moments, scenarios
 from tests.crash.cases import Undisturbed, go_undisturbed, told, unsettled
 from tests.crash.conftest import MakeGuest
+from tests.crash.devices import device
 from tests.crash.guest import PATIENCE, Guest
 from tests.crash.moments import Moment
 from tests.crash.scenarios import Scenario
 from tests.crash.state import differences, litter, state_of
-from tests.functional.system.conftest import LoopDevice, tool
+from tests.functional.system.conftest import tool
 
 TRIED = {
     "create databases",
@@ -31,32 +31,21 @@ TRIED = {
     "publish a log that is off",
     "apply modules",
 }
+SAMPLED = {"create users", "write overrides", "enable TLS"}
+"""Where not everything is tried, and on one code path only."""
 VOLUME_MIB, STATE_MIB = 160, 16
 SMALL = "[mysqld]\ninnodb_log_file_size = 4M\ninnodb_buffer_pool_size = 8M\ninnodb_temp_data_file_path = ibtmp1:12M\n"
 
 tried = pytest.mark.parametrize(
     "scenario",
-    [scenario for scenario in scenarios.on_a_prepared_guest() if scenario.name in TRIED],
-    ids=lambda scenario: scenario.name,
+    scenarios.sampled([one for one in scenarios.on_a_prepared_guest() if one.name in TRIED], SAMPLED),
 )
 
 
-@pytest.fixture(scope="module", params=CodePath, ids=lambda path: path.value)
+@pytest.fixture(scope="module", params=scenarios.BOTH_PATHS, ids=lambda path: path.value)
 def path(request: pytest.FixtureRequest) -> CodePath:
     """The code path."""
     return CodePath(request.param)
-
-
-@contextlib.contextmanager
-def device(directory: Path, size: int) -> Iterator[LoopDevice]:
-    """A small disk."""
-    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
-        pytest.skip("needs root and loop devices")
-    made = LoopDevice(directory / "disk", size)
-    try:
-        yield made
-    finally:
-        made.detach()
 
 
 @pytest.fixture(scope="module")

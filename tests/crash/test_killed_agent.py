@@ -11,8 +11,8 @@ from tests.crash.conftest import MakeGuest
 from tests.crash.guest import KEPT, Guest
 from tests.crash.scenarios import Scenario
 
-IN_THE_MAKING = {"create_backup"}
-"""The calls that have no scenario yet."""
+IN_THE_MAKING = {"backups"}
+"""The capabilities whose calls have no scenario yet."""
 
 Guests = dict[CodePath, Guest]
 
@@ -50,9 +50,13 @@ def test_an_operation_survives_the_agent(
 
 def test_every_operation_is_tried(guests: Guests) -> None:
     described = guests[CodePath.CONVERGENCE].ask("describe")["calls"]
-    changes = {call["name"] for call in described if call["supported"] and not call["reads"]}
+    changes = {
+        call["name"]
+        for call in described
+        if call["supported"] and not call["reads"] and call["capability"] not in IN_THE_MAKING
+    }
     tried = {scenario.call for scenario in scenarios.all_of_them()}
-    assert changes - tried == IN_THE_MAKING & changes
+    assert changes - tried == set()
 
 
 def test_the_agent_passes_every_step_of_the_journal(guests: Guests) -> None:

@@ -15,7 +15,7 @@ from tests.crash.scenarios import Scenario
 from tests.crash.state import differences, litter, state_of
 from tests.support.poll import eventually
 
-SAMPLED = {"create users", "restart", "upgrade", "change the certificate"}
+SAMPLED = {"create users", "change the certificate"}
 """Where not everything is tried."""
 STEPS = (moments.BEGUN, moments.INSIDE, moments.AFTER)
 
@@ -38,15 +38,10 @@ def as_new(guest: Guest) -> None:
     guest.boot()
 
 
-@pytest.fixture(params=scenarios.on_a_prepared_guest(), ids=lambda scenario: scenario.name)
-def scenario(request: pytest.FixtureRequest, is_whole: bool) -> Scenario:
-    """An operation; where not everything is tried, one of a few."""
-    scenario: Scenario = request.param
-    if not (is_whole or scenario.name in SAMPLED):
-        pytest.skip("of the whole")
-    return scenario
+tried = pytest.mark.parametrize("scenario", scenarios.sampled(scenarios.on_a_prepared_guest(), SAMPLED))
 
 
+@tried
 def test_an_operation_ends_when_the_server_dies_in_it(
     guest: Guest, scenario: Scenario, is_whole: bool, only: str
 ) -> None:
@@ -61,6 +56,7 @@ def test_an_operation_ends_when_the_server_dies_in_it(
     assert not found, "\n".join(found)
 
 
+@tried
 def test_an_operation_survives_the_agent_and_the_server(
     guest: Guest, scenario: Scenario, is_whole: bool, only: str
 ) -> None:

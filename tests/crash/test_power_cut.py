@@ -18,12 +18,12 @@ from tests.support.poll import eventually
 
 HEADER, FRAME_HEADER = 32, 24
 """Bytes of a write-ahead log and of its frames; see SQLite's documentation, "WAL-mode File Format"."""
-SAMPLED = {"create users": (1, 3), "start with a new configuration": (2,), "change the certificate": (4,)}
+SAMPLED = {"create users": (1, 3), "change the certificate": (4,)}
 """The operations that are tried where not all are, and how many frames are lost."""
 LOST = (1, 2, 3, 4, 5, 6)
 
 
-@pytest.fixture(scope="module", params=CodePath, ids=lambda path: path.value)
+@pytest.fixture(scope="module", params=scenarios.BOTH_PATHS, ids=lambda path: path.value)
 def guest(request: pytest.FixtureRequest, make_guest: MakeGuest) -> Guest:
     """A prepared guest."""
     guest = make_guest(request.param)
@@ -33,12 +33,10 @@ def guest(request: pytest.FixtureRequest, make_guest: MakeGuest) -> Guest:
     return guest
 
 
-@pytest.mark.parametrize("scenario", scenarios.on_a_prepared_guest(), ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", scenarios.sampled(scenarios.on_a_prepared_guest(), SAMPLED))
 def test_an_operation_whose_last_notes_are_lost_leaves_no_ruin(
     guest: Guest, scenario: Scenario, is_whole: bool, only: str
 ) -> None:
-    if not (is_whole or scenario.name in SAMPLED):
-        pytest.skip("of the whole")
     guest.restore()
     guest.boot()
     undisturbed = go_undisturbed(guest, scenario)
@@ -80,7 +78,7 @@ def _cut_the_power(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, m
     return wrong + [f"asked again: {text}" for text in told(differences(undisturbed.after, state_of(guest)))]
 
 
-@pytest.mark.parametrize("lost", [1, 3, 6])
+@pytest.mark.parametrize("lost", [3, *(pytest.param(number, marks=pytest.mark.whole) for number in (1, 6))])
 def test_an_instance_comes_up_when_the_last_notes_are_lost(make_guest: MakeGuest, lost: int, is_whole: bool) -> None:
     guest = make_guest(CodePath.CONVERGENCE)
     undisturbed = go_undisturbed(guest, scenarios.PREPARATION)

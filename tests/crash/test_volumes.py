@@ -1,25 +1,16 @@
 """The agent is killed while it mounts, unmounts and grows a volume on a real device."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from guestagent.contract.operations import CodePath
 from tests.crash.cases import go_undisturbed, see_some
 from tests.crash.conftest import MakeGuest
+from tests.crash.devices import beside
 from tests.crash.guest import Guest
-from tests.crash.scenarios import DEVICE_MIB, on_a_volume
-from tests.functional.system.conftest import LoopDevice
-
-COUNT = {
-    "ext4": (["dumpe2fs", "-h"], "Block count:"),
-    "xfs": (["xfs_db", "-r", "-c", "sb 0", "-c", "print dblocks"], "dblocks ="),
-}
-"""What tells the size of a file system, mounted or not."""
+from tests.crash.scenarios import on_a_volume
 
 
 @pytest.fixture(scope="module", params=CodePath, ids=lambda path: path.value)
@@ -31,7 +22,7 @@ def guest(request: pytest.FixtureRequest, make_guest: MakeGuest) -> Guest:
     return guest
 
 
-@pytest.fixture(params=COUNT)
+@pytest.fixture(params=["ext4", pytest.param("xfs", marks=pytest.mark.whole)])
 def filesystem(request: pytest.FixtureRequest) -> str:
     """What the volume holds."""
     return str(request.param)
@@ -40,20 +31,8 @@ def filesystem(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def device(guest: Guest, filesystem: str, tmp_path: Path) -> Iterator[str]:
     """A device beside those of the guest, whose size belongs to the guest's state."""
-    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
-        pytest.skip("needs root and loop devices")
-    loop = LoopDevice(tmp_path / "disk", DEVICE_MIB[filesystem])
-
-    def size() -> dict[str, Any]:
-        argv, label = COUNT[filesystem]
-        said = subprocess.run([*argv, loop.path], check=True, capture_output=True, text=True, timeout=60).stdout
-        (line,) = (line for line in said.splitlines() if line.startswith(label))
-        return {"volume.size": int(line.removeprefix(label))}
-
-    guest.beside.append(size)
-    yield loop.path
-    guest.beside.remove(size)
-    loop.detach()
+    with beside(guest, tmp_path, filesystem) as path:
+        yield path
 
 
 @pytest.mark.parametrize("number", range(3), ids=["mount", "unmount", "grow"])
