@@ -157,8 +157,8 @@ def told(wrong: dict[str, tuple[Any, Any]]) -> list[str]:
 
 def _comparison(wanted: object, found: object) -> str:
     """The lines in which two values differ."""
-    texts = [pprint.pformat(value, width=120).replace("\\n", "\n").splitlines() for value in (wanted, found)]
-    return "\n".join(f"  {line}" for line in difflib.ndiff(*texts) if line[0] in "-+")
+    before, after = (pprint.pformat(value, width=120).replace("\\n", "\n").splitlines() for value in (wanted, found))
+    return "\n".join(f"  {line}" for line in difflib.ndiff(before, after) if line[0] in "-+")
 
 
 def _untold(guest: Guest, scenario: Scenario, sent: Sent, wanted: str | None, reported: int) -> list[str]:

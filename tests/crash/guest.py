@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import select
 import shutil
 import signal
 import sqlite3
@@ -189,9 +190,9 @@ class Guest:
     def end_of(self, sent: Sent, timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait for the end of a cast, and return what the agent says of it."""
 
-        def ended() -> dict[str, Any] | None:
+        def ended() -> dict[str, Any]:
             details = self.operation(sent)
-            return details if details is not None and details["ended"] is not None else None
+            return details if details is not None and details["ended"] is not None else {}
 
         return eventually(ended, timeout=timeout, message=lambda: f"no end of it; the log:\n{self.agent.tail()}")
 
@@ -214,7 +215,7 @@ class Guest:
         status = self.ask("get_status")
         if status["operation"] is not None:
             return False
-        return status["phase"] != "ready" or self.server_answers() == (status["wanted"] == "running")
+        return bool(status["phase"] != "ready") or self.server_answers() == (status["wanted"] == "running")
 
     def wait_for_death(self) -> None:
         """Wait until the script has killed the agent."""
@@ -332,15 +333,19 @@ class Guest:
 
     def kill_server(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the server and whatever else of the guest is not the agent, and wait until it is gone."""
-        found = list(self.processes())
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-        eventually(
-            lambda: all(map(_has_ended, found)) and not self.processes(),
-            timeout=PATIENCE,
-            message="the server survived",
-        )
+        with contextlib.ExitStack() as stack:
+            handles = []
+            for pid in self.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    handles.append(os.pidfd_open(pid))
+                    stack.callback(os.close, handles[-1])
+                    os.kill(pid, number)
+            # A process forgets its command line before it closes its files, and its first thread may go first.
+            for handle in handles:
+                poller = select.poll()
+                poller.register(handle, select.POLLIN)
+                assert poller.poll(PATIENCE * 1000), "it survived"
+        eventually(lambda: not self.processes(), timeout=PATIENCE, message="it survived")
 
     def close(self) -> None:
         """End everything."""
@@ -358,20 +363,7 @@ class Guest:
 
 def is_stopped(pid: int) -> bool:
     """Whether a process was stopped, as by a debugger."""
-    return _process_state(pid) == "T"
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a process holds nothing any more; it forgets its command line before that."""
-    return _process_state(pid) in ("", "Z", "X")
-
-
-def _process_state(pid: int) -> str:
-    """The letter of proc(5), or nothing for a process that is gone."""
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _version(own: bool) -> str:

@@ -145,7 +145,7 @@ def _wrap_steps(killer: Killer) -> None:
         killer.pass_by(Moment(self.operation.name, moments.UNDOING, plan.name, step.name))
         undo_step(self, plan, step, undo_and_pass)
 
-    Engine._take = taking  # type: ignore[method-assign]
+    Engine._take = taking  # type: ignore[assignment, method-assign]
     Engine._undo_step = undoing  # type: ignore[method-assign]
 
 

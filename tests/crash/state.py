@@ -34,7 +34,7 @@ UNFINISHED = (".unfinished-*", "trial.cnf", "claim.sql", "lent.cnf", ".data-unfi
 
 def state_of(guest: Guest) -> State:
     """What a guest at rest is like."""
-    found = {"server": guest.server_answers()}
+    found: dict[str, Any] = {"server": guest.server_answers()}
     found |= {f"record.{name}": value for name, value in record_of(guest).items()}
     found |= _texts("config", guest.config_dir)
     found |= _texts("tls", guest.volume / "tls")
