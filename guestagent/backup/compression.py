@@ -6,13 +6,14 @@ what says the length of its frames is read back, from ``gzip`` everything.
 """
 
 import threading
+import types
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from guestagent.backup.feed import Feed
 from guestagent.backup.lanes import Lanes
-from guestagent.contract.errors import GuestAgentError
+from guestagent.contract.errors import GuestAgentError, SystemFailure
 
 ZSTD, GZIP, NONE = "zstd", "gzip", "none"
 METHODS: Final = (ZSTD, GZIP, NONE)
@@ -79,15 +80,27 @@ def decompress(
         yield from _gunzip(chunks, backup, where)
 
 
-def _zstd_packer(level: int) -> Callable[[bytes], tuple[bytes, bytes]]:
-    import zstandard
+def _library() -> types.ModuleType:
+    """``zstandard``, which an image without backup strategies does not hold.
 
+    :raises SystemFailure: it is not there.
+    """
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        problem = "the package zstandard is not installed; install guestagent[backup]"
+        raise SystemFailure(subject="Loading zstd", problem=problem) from None
+    return zstandard
+
+
+def _zstd_packer(level: int) -> Callable[[bytes], tuple[bytes, bytes]]:
+    zstandard = _library()
     parameters = {"hash_log": FAST_TABLE, "min_match": FAST_MATCH} if level == 1 else {}
     how = zstandard.ZstdCompressionParameters.from_level(level, source_size=BLOCK, **parameters)
     mine = threading.local()
 
     def pack(block: bytes) -> tuple[bytes, bytes]:
-        compressor: zstandard.ZstdCompressor | None = getattr(mine, "compressor", None)
+        compressor: Any = getattr(mine, "compressor", None)
         if compressor is None:
             compressor = mine.compressor = zstandard.ZstdCompressor(compression_params=how)
         frame = compressor.compress(block)
@@ -122,19 +135,18 @@ def _zstd_blocks(chunks: Iterable[bytes], backup: str, where: Where) -> Iterator
 
 
 def _zstd_unpacker(backup: str, where: Where) -> Callable[[tuple[int, bytes]], bytes]:
-    import zstandard
-
+    zstandard = _library()
     mine = threading.local()
 
     def unpack(item: tuple[int, bytes]) -> bytes:
         offset, frame = item
-        decompressor: zstandard.ZstdDecompressor | None = getattr(mine, "decompressor", None)
+        decompressor: Any = getattr(mine, "decompressor", None)
         if decompressor is None:
             decompressor = mine.decompressor = zstandard.ZstdDecompressor()
         try:
             if not 0 < zstandard.frame_content_size(frame) <= LARGEST_BLOCK:
                 raise BlockDamaged(backup=backup, where=where(offset), problem="the block does not say how long it is")
-            return decompressor.decompress(frame, allow_extra_data=False)
+            return bytes(decompressor.decompress(frame, allow_extra_data=False))
         except zstandard.ZstdError as error:
             raise BlockDamaged(backup=backup, where=where(offset), problem=f"zstd says '{error}'") from None
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-PLAIN = re.compile(r"guestagent\s*\(?\s*>=\s*(?P<least>\d+(?:\.\d+)*)\s*\)?")
+PLAIN = re.compile(r"guestagent(?:\[[\w,\s]*\])?\s*\(?\s*>=\s*(?P<least>\d+(?:\.\d+)*)\s*\)?")
 RELEASE = re.compile(r"\d+(?:\.\d+)*")
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
 
@@ -13,8 +13,10 @@ from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 from guestagent_mariadb import option_file
 from guestagent_mariadb.access import ServerAccess
-from guestagent_mariadb.live import LiveVariables
-from guestagent_mariadb.server_program import ServerProgram
+
+if TYPE_CHECKING:
+    from guestagent_mariadb.live import LiveVariables
+    from guestagent_mariadb.server_program import ServerProgram
 
 LOG = log.getLogger(__name__)
 
@@ -92,8 +94,10 @@ class MariaDBSettings(ServerAccess, Configurable):
         return ConfigurationFiles(self.layout.config_dir, SUFFIX, self.account)
 
     @property
-    def program(self) -> ServerProgram:
+    def program(self) -> "ServerProgram":
         """The server's program."""
+        from guestagent_mariadb.server_program import ServerProgram
+
         return ServerProgram(self.options.server_program, self.account)
 
     def write_base(self, contents: str | None) -> None:
@@ -124,11 +128,17 @@ class MariaDBSettings(ServerAccess, Configurable):
             if option.name in verdict.remarks:
                 raise InvalidValue(subject=f"The setting '{option.name}'", problem=verdict.remarks[option.name])
 
+    @property
+    def _live(self) -> "LiveVariables":
+        from guestagent_mariadb.live import LiveVariables
+
+        return LiveVariables(self.connections)
+
     def apply_live(self, values: Mapping[str, Any]) -> list[str]:
         try:
             for name in values:
                 self._refuse_reserved(name)
-            waiting = LiveVariables(self.connections).apply(values)
+            waiting = self._live.apply(values)
         except InvalidValue:
             if (replaced := self._replaced()) is not None:
                 # What the server refuses is on disk already, and would come into force with its next start.
@@ -140,10 +150,10 @@ class MariaDBSettings(ServerAccess, Configurable):
         return waiting
 
     def live_values(self, values: Mapping[str, Any]) -> Any:
-        return LiveVariables(self.connections).values(values)
+        return self._live.values(values)
 
     def return_to_live_values(self, kept: Any) -> None:
-        LiveVariables(self.connections).put_back(kept or {})
+        self._live.put_back(kept or {})
 
     def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
         text = self.render(overrides)

@@ -12,6 +12,7 @@ from guestagent.plugins.compatibility import unmet
     [
         ("guestagent", "0.1"),
         ("guestagent>=0.1", "0.1.0"),
+        ("guestagent[backup]>=0.1", "0.1.0"),
         ("guestagent>=0.1.0", "0.1"),
         ("guestagent >= 0.1, < 1", "0.9"),
         ("guestagent (>=1.2)", "1.10"),
@@ -33,6 +34,7 @@ def test_met(requirement: str, version: str) -> None:
     ("requirement", "version"),
     [
         ("guestagent>=0.1.1", "0.1"),
+        ("guestagent[backup]>=0.1.1", "0.1"),
         ("guestagent>=1.10", "1.9"),
         ("guestagent (>=2)", "1.9"),
         ("guestagent>1", "1.0"),
