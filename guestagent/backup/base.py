@@ -1,6 +1,7 @@
 """What every backup strategy derives from: it knows how its database becomes a stream, and nothing of stores."""
 
 import abc
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 from oslo_config import cfg
 
 from guestagent.contract.errors import NotSupported
+from guestagent.system import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +125,24 @@ class BaseBackupStrategy(abc.ABC):
     def needed(self, streamed: int) -> int:
         """The bytes of disk that a restore of a chain takes at most, whose streams have so many bytes together."""
         return streamed
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """An empty directory of the server's account below ``scratch_dir``, as long as the block lasts."""
+        made = self.server.scratch_dir / name
+        # A worker that was killed could not remove it.
+        files.remove_tree(made)
+        if not self.server.scratch_dir.exists():
+            self.ensure(self.server.scratch_dir)
+        self.ensure(made)
+        try:
+            yield made
+        finally:
+            files.remove_tree(made)
+
+    def ensure(self, directory: Path) -> None:
+        """Make a directory, if it is missing, that only the server's account can look into."""
+        files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
 
     def refuse_incremental(self) -> None:
         """Say that a backup of this strategy stands by itself.

@@ -67,7 +67,7 @@ class MariaBackup(BaseBackupStrategy):
     @contextlib.contextmanager
     def backup(self, parent: dict[str, Any] | None) -> Iterator[Source]:
         begins = chain.begin(parent)
-        with self._scratch() as scratch:
+        with self.scratch(options.GROUP) as scratch:
             argv = self._backup_argv(scratch, begins)
             with Producer(
                 argv, user=self.server.account, environment=positions.UTC, log_file=self._log_file()
@@ -78,11 +78,11 @@ class MariaBackup(BaseBackupStrategy):
         known = chain.checked(stages)
         log_file = self._log_file()
         made: list[Positions] = []
-        with self._scratch() as scratch:
+        with self.scratch(options.GROUP) as scratch:
             for number, (stage, expected) in enumerate(zip(stages, known, strict=True), 1):
                 increment = scratch / "increment" if stage.incremental else None
                 if increment:
-                    self._ensure(increment)
+                    self.ensure(increment)
                 self._unpack(stage, increment or target, number, log_file)
                 found = Notes(increment or target).positions()
                 if expected not in (None, found):
@@ -162,23 +162,6 @@ class MariaBackup(BaseBackupStrategy):
         files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
         # The programs leave it to the kernel when their files reach the disk.
         command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
-
-    @contextlib.contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        if not self.server.scratch_dir.exists():
-            self._ensure(self.server.scratch_dir)
-        made = self.server.scratch_dir / options.GROUP
-        if made.exists():
-            # A worker that was killed could not remove it.
-            shutil.rmtree(made)
-        self._ensure(made)
-        try:
-            yield made
-        finally:
-            shutil.rmtree(made)
-
-    def _ensure(self, directory: Path) -> None:
-        files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
 
     def _log_file(self) -> Path | None:
         """The log, without what an earlier backup or restore left in it."""

@@ -1,7 +1,6 @@
 """The strategy: a dump of all databases and users, and a server of its own that carries it out."""
 
 import contextlib
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -56,7 +55,7 @@ class MariaDBDump(BaseBackupStrategy):
     def restore(self, stages: Sequence[Stage], target: Path) -> None:
         if len(stages) != 1 or stages[0].incremental:
             self.refuse_incremental()
-        with self._scratch() as scratch:
+        with self.scratch(options.GROUP) as scratch:
             nursery = Nursery(
                 install=self.options.install_program,
                 server=self.options.server_program,
@@ -102,23 +101,6 @@ class MariaDBDump(BaseBackupStrategy):
         argv = [self.options.client_program, f"--defaults-file={credentials}", "--batch", "--skip-column-names"]
         done = command.run(argv, stdin=b"SELECT @@log_bin;", timeout=ASK_SECONDS, user=self.server.account)
         return done.stdout.strip() == "1"
-
-    @contextlib.contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        if not self.server.scratch_dir.exists():
-            self._ensure(self.server.scratch_dir)
-        made = self.server.scratch_dir / options.GROUP
-        if made.exists():
-            # A worker that was killed could not remove it.
-            shutil.rmtree(made)
-        self._ensure(made)
-        try:
-            yield made
-        finally:
-            shutil.rmtree(made)
-
-    def _ensure(self, directory: Path) -> None:
-        files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
 
 
 class _Stream:
