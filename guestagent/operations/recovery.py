@@ -57,8 +57,11 @@ class Recovery:
         """Queue what is to be continued or undone, and end the rest."""
         left = list(self._journal.unfinished())
         operations = {one.id: self._operation(one) for one in left if one.ended is None}
-        is_brought_up = any(one.name in BRINGS_UP and one.given_up is None for one in operations.values())
-        if self._record.current.phase is Phase.PREPARING and not is_brought_up:
+        bringing_up = [one for one in operations.values() if one.name in BRINGS_UP]
+        is_brought_up = any(one.given_up is None for one in bringing_up)
+        phase = self._record.current.phase
+        # One that was accepted and no more has left no trace in the record.
+        if (phase is Phase.PREPARING or (phase is Phase.NEW and bringing_up)) and not is_brought_up:
             LOG.error("The agent ended while it was preparing the instance; the instance has failed")
             self._record.change(phase=Phase.FAILED, wanted=Wanted.STOPPED)
         for one in left:

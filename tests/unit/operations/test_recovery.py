@@ -272,7 +272,19 @@ class TestAnInstanceThatWasBeingPrepared:
         agent.take_up()
         assert self.has_failed(agent)
 
-    @pytest.mark.parametrize("phase", [Phase.NEW, Phase.READY, Phase.FAILED])
+    def test_has_failed_when_its_preparation_was_accepted_and_no_more(self, agent: Agent, left: Left) -> None:
+        agent.record.change(phase=Phase.NEW)
+        left(CodePath.LEGACY, "prepare")
+        agent.take_up()
+        assert self.has_failed(agent)
+
+    def test_stays_new_when_nobody_has_asked_for_it(self, agent: Agent, left: Left) -> None:
+        agent.record.change(phase=Phase.NEW)
+        left(CodePath.LEGACY, "mount_volume")
+        agent.take_up()
+        assert agent.record.current.phase is Phase.NEW
+
+    @pytest.mark.parametrize("phase", [Phase.READY, Phase.FAILED])
     def test_in_any_other_phase_it_stays_in_it(self, agent: Agent, left: Left, phase: Phase) -> None:
         agent.record.change(phase=phase)
         left(CodePath.LEGACY, "prepare")
