@@ -123,7 +123,8 @@ class Journal:
         """
         if operation.request is None:
             return
-        with self._store.change() as connection:
+        # Until it has a step to undo, one that begins again has done nothing.
+        with self._store.change(synced=False) as connection:
             now = time.time()
             begun = connection.execute(
                 "UPDATE operations SET state = ?, path = ?, started = coalesce(started, ?), updated = ? WHERE id = ?",
@@ -178,7 +179,8 @@ class Journal:
 
         :raises SystemFailure: the disk refuses.
         """
-        with self._store.change() as connection:
+        # The conductor bears to be told twice.
+        with self._store.change(synced=False) as connection:
             connection.execute("UPDATE operations SET told = 1, sealed = NULL WHERE id = ?", (operation_id,))
 
     def count_attempt(self, operation_id: str) -> None:
@@ -234,12 +236,14 @@ class Journal:
         :raises SystemFailure: the disk refuses.
         """
         now = time.time()
+        # A step that was done and is not known to be is done once more, which is harmless.
         self._write_step(
             operation,
             "INSERT INTO steps (operation, plan, name, state, started, ended, error) SELECT number, ?, ?, ?, ?, ?, ?"
             " FROM operations WHERE id = ? ON CONFLICT (operation, plan, name) DO UPDATE SET"
             " state = excluded.state, ended = excluded.ended, error = coalesce(excluded.error, error)",
             (plan, step, state, now, now, error, operation.id),
+            synced=False,
         )
 
     def fail_plan(self, operation: Operation, plan: str, error: str) -> None:
@@ -283,10 +287,12 @@ class Journal:
         ]
         return details
 
-    def _write_step(self, operation: Operation, statement: str, values: tuple[Any, ...]) -> None:
+    def _write_step(
+        self, operation: Operation, statement: str, values: tuple[Any, ...], *, synced: bool = True
+    ) -> None:
         if operation.request is None:
             return
-        with self._store.change() as connection:
+        with self._store.change(synced=synced) as connection:
             connection.execute(statement, values)
             connection.execute("UPDATE operations SET updated = ? WHERE id = ?", (time.time(), operation.id))
 

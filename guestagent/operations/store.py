@@ -19,6 +19,7 @@ from guestagent.contract.errors import SystemFailure
 LOG = log.getLogger(__name__)
 
 NAME = "journal.db"
+SYNCED, UNSYNCED = "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL"
 COMPANIONS = ("", "-wal", "-shm")
 """What SQLite keeps beside the file; see its documentation, "Write-Ahead Logging"."""
 
@@ -48,6 +49,8 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             error TEXT,
             told INTEGER NOT NULL DEFAULT 0
         )""",
+        # Where to prune: those that wait are the newest, and may be many.
+        "CREATE INDEX ended_operations ON operations (number) WHERE ended IS NOT NULL",
         "CREATE INDEX operations_by_subject ON operations (call, subject) WHERE subject IS NOT NULL",
         """CREATE TABLE plans (
             operation INTEGER NOT NULL REFERENCES operations (number) ON DELETE CASCADE,
@@ -92,13 +95,16 @@ class Store:
             raise self._failed("Opening", error) from error
 
     @contextlib.contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
+    def change(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
         """What the block writes is on disk when it ends, or not written when it or the disk fails.
 
+        :param synced: otherwise it survives the agent and not a power cut, and is on disk with the next change that
+            is; for what costs no more than a repetition.
         :raises SystemFailure: the disk refuses, or SQLite a value.
         """
         with self._lock:
             try:
+                self._connection.execute(SYNCED if synced else UNSYNCED)
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._connection
