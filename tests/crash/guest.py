@@ -28,7 +28,7 @@ from tests.support.conductor import Conductor
 from tests.support.environments import ROOT
 from tests.support.poll import eventually
 from tests.support.rabbit import Rabbit
-from tests.support.wire import Pending, Wire, request_context
+from tests.support.wire import NoReply, Pending, Wire, request_context
 
 KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/sleekit 1"
 """A database with a row of data and a user that may read it, which nothing may touch."""
@@ -170,7 +170,11 @@ class Guest:
         """Have a request done, and return its result."""
         sent = self.send(method, arguments)
         if sent.answer is not None:
-            return sent.answer.result()
+            try:
+                return sent.answer.result()
+            except NoReply:
+                life = "runs" if self.agent.running else f"ended with {self.agent.process.returncode}"
+                raise AssertionError(f"no reply to {method}; the agent {life}:\n{self.agent.tail()}") from None
         details = self.end_of(sent)
         assert details["state"] == "done", f"{method}: {details['error']}"
         return None
