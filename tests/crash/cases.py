@@ -84,10 +84,11 @@ def die_in(
     reported = len(guest.conductor.reports)
     guest.script.kill_at(moment)
     sent = scenario.send(guest)
-    if not guest.dies(sent):
-        # It waits there only when it has to.
+    if moment.kind == moments.INSIDE and not guest.dies(sent):
+        # A step does not wait every time where it has waited once.
         guest.script.clear()
         return []
+    guest.wait_for_death()
     if server_too:
         guest.kill_server()
     restarted = len(guest.conductor.reports)

@@ -229,10 +229,7 @@ class Guest:
     def dies(self, sent: Sent) -> bool:
         """Whether the script kills the agent before a request is done."""
         eventually(lambda: not self.agent.running or self._is_over(sent), timeout=PATIENCE, message=self.agent.tail)
-        if self.agent.running:
-            return False
-        self.wait_for_death()
-        return True
+        return not self.agent.running
 
     def _is_over(self, sent: Sent) -> bool:
         path = self.agent.state_dir / "journal.db"
