@@ -5,7 +5,7 @@ import difflib
 import pprint
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from guestagent import contract
 from guestagent.contract.call import OWN, TROVE
@@ -18,6 +18,8 @@ from tests.crash.state import State, differences, litter, state_of
 from tests.support.wire import CallFailed, NoReply
 
 REPORT_SECONDS = 15.0
+NEXT_START = ("variable.", "config.last-good/", "config.replaced/")
+"""What is something else when the server has started anew: what was on disk has come into force."""
 SAMPLED = 1
 """Moments of an operation that are tried where not all are: there are two code paths, and many operations."""
 
@@ -35,6 +37,10 @@ class Undisturbed:
     after: State
     passed: list[Moment]
     end: str
+
+    def without(self, names: tuple[str, ...]) -> Self:
+        """The same without what has such names, or names that begin so."""
+        return dataclasses.replace(self, before=without(self.before, names), after=without(self.after, names))
 
 
 def go_undisturbed(guest: Guest, scenario: Scenario) -> Undisturbed:
@@ -127,6 +133,8 @@ def _wrong_state(
     guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None, server_too: bool
 ) -> list[str]:
     found = state_of(guest)
+    if server_too:
+        undisturbed, found = undisturbed.without(NEXT_START), without(found, NEXT_START)
     if wanted == "failed" and scenario.given_up is not None:
         return scenario.given_up(guest, undisturbed.after)
     if wanted is not None and wanted == undisturbed.end and (guest.path is CodePath.CONVERGENCE or not scenario.fails):
@@ -144,6 +152,11 @@ def unsettled(scenario: Scenario, undisturbed: Undisturbed, found: State) -> dic
         if not name.startswith(tuple(scenario.may_differ))
         and not ((scenario.fails or name.startswith(tuple(scenario.may_stay))) and is_now in either(undisturbed, name))
     }
+
+
+def without(state: State, names: tuple[str, ...]) -> State:
+    """A state without what has such names, or names that begin so."""
+    return {name: value for name, value in state.items() if not name.startswith(names)}
 
 
 def either(undisturbed: Undisturbed, name: str) -> list[Any]:

@@ -228,10 +228,11 @@ class Guest:
 
     def dies(self, sent: Sent) -> bool:
         """Whether the script kills the agent before a request is done."""
-        eventually(lambda: not self.agent.running or self._is_over(sent), timeout=PATIENCE, message=self.agent.tail)
+        eventually(lambda: not self.agent.running or self.is_over(sent), timeout=PATIENCE, message=self.agent.tail)
         return not self.agent.running
 
-    def _is_over(self, sent: Sent) -> bool:
+    def is_over(self, sent: Sent) -> bool:
+        """Whether the journal has the end of a request, and everybody knows of it."""
         path = self.agent.state_dir / "journal.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as journal:
             rows = journal.execute("SELECT 1 FROM operations WHERE request_id = ? AND told", (sent.request_id,))
