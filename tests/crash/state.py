@@ -186,12 +186,12 @@ def _modules(guest: Guest) -> dict[str, Any]:
 
 
 def _published(guest: Guest) -> dict[str, Any]:
-    """How much of each log was published: all of it and once, or what else."""
+    """How much of each log was published: all of it, or what else. An agent that is killed may repeat one piece."""
     found: dict[str, Any] = {}
     for metafile in guest.agent.storage_dir.rglob("*_metafile"):
         about = json.loads(metafile.read_text())
         objects = sorted(metafile.with_name(metafile.name.removesuffix("_metafile")).glob("*"))
-        text = b"".join(path.read_bytes() for path in objects)
+        text = b"".join(dict.fromkeys(path.read_bytes() for path in objects))
         log = Path(about["log_file"]).read_bytes()
         whole = log[: about["log_size"]] == text
         found[f"published.{about['log_name']}"] = "whole" if whole else "something else"
