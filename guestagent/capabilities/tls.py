@@ -190,7 +190,7 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         change = self._change_step("go back to the previous setting", self._known_previous, outcome)
         steps = [
             dataclasses.replace(change, done=lambda: self._previous() is None),
-            Step("forget the previous setting", lambda: self._keep(None), keep=self._older, undo=self._keep),
+            Step("forget the previous setting", lambda: self._keep(None), keep=self._kept, undo=self._keep),
         ]
         self.guest.carry_out(Plan("roll TLS back", steps))
         mode = self.guest.record.current.tls_mode
