@@ -6,6 +6,7 @@ import msgspec
 
 from guestagent.contract.call import OWN, Capability, call
 from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import Cancelled, GuestAgentError
 
 
 class CodePath(enum.Enum):
@@ -25,6 +26,13 @@ class OperationState(enum.Enum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    @classmethod
+    def after(cls, error: GuestAgentError | None) -> "OperationState":
+        """The state of an operation that has ended with an error, or well."""
+        if error is None:
+            return cls.DONE
+        return cls.CANCELLED if isinstance(error, Cancelled) else cls.FAILED
 
     @property
     def ended(self) -> bool:

@@ -174,14 +174,24 @@ class Journal:
                 (self._keep(),),
             )
 
-    def tell(self, operation_id: str) -> None:
-        """Everybody has been told how it ended.
+    def tell(self, operation_id: str, error: GuestAgentError | None) -> None:
+        """Everybody has been told how it ended; where the disk refused to take the end, it is written now.
 
+        :param error: what it ended with; none: it is done.
         :raises SystemFailure: the disk refuses.
         """
         # The conductor bears to be told twice.
         with self._store.change(synced=False) as connection:
-            connection.execute("UPDATE operations SET told = 1, sealed = NULL WHERE id = ?", (operation_id,))
+            connection.execute(
+                "UPDATE operations SET told = 1, sealed = NULL, state = iif(ended IS NULL, ?, state),"
+                " error = iif(ended IS NULL, ?, error), ended = coalesce(ended, ?) WHERE id = ?",
+                (
+                    OperationState.after(error).value,
+                    None if error is None else str(error),
+                    time.time(),
+                    operation_id,
+                ),
+            )
 
     def count_attempt(self, operation_id: str) -> None:
         """Another agent takes it up.

@@ -186,9 +186,7 @@ class OperationQueue:
     def _end(self, operation: Operation, error: GuestAgentError | None) -> None:
         operation.cancellable = False
         operation.error = error
-        operation.state = OperationState.DONE if error is None else OperationState.FAILED
-        if isinstance(error, Cancelled):
-            operation.state = OperationState.CANCELLED
+        operation.state = OperationState.after(error)
         try:
             self._journal.end(operation)
         except SystemFailure as problem:

@@ -182,7 +182,7 @@ class Dispatcher:
         def told() -> None:
             try:
                 if operation_id is not None:
-                    self._journal.tell(operation_id)
+                    self._journal.tell(operation_id, error)
             except SystemFailure as problem:
                 LOG.error("The next agent will tell the end of '%s' once more: %s", declared.name, problem)
 

@@ -274,7 +274,7 @@ class Agent:
     def _say(self, operation_id: str, error: GuestAgentError | None) -> None:
         self._machine.note(f"told {error or 'a good end'}")
         self.told.append(str(error) if error else None)
-        self.journal.tell(operation_id)
+        self.journal.tell(operation_id, error)
 
 
 def _live(directory: Path, scenario: str, path: CodePath, moment: int, asked: bool) -> None:

@@ -137,7 +137,7 @@ class TestDuplicates:
 
     @pytest.mark.parametrize("error", [None, NotFound(subject="It")])
     def test_whatever_became_of_it(self, journal: Journal, error: GuestAgentError | None) -> None:
-        journal.tell(ended(journal, accepted(journal, message_id="m"), error).id)
+        journal.tell(ended(journal, accepted(journal, message_id="m"), error).id, error)
         with pytest.raises(Duplicate):
             accepted(journal, message_id="m")
 
@@ -275,10 +275,23 @@ class TestUnfinished:
             (good.id, ""),
             (bad.id, "It does not exist on this guest."),
         ]
-        journal.tell(good.id)
+        journal.tell(good.id, None)
         assert [one.id for one in journal.unfinished()] == [bad.id]
-        journal.tell(bad.id)
+        journal.tell(bad.id, bad.error)
         assert list(journal.unfinished()) == []
+
+    @pytest.mark.parametrize("error", [None, NotFound(subject="It"), Cancelled(operation="create_user", phase="")])
+    def test_an_end_that_the_disk_refused_is_written_when_it_is_told(
+        self, journal: Journal, error: GuestAgentError | None
+    ) -> None:
+        made = accepted(journal)
+        journal.tell(made.id, error)
+        assert list(journal.unfinished()) == []
+        shown = journal.show(made.id)
+        assert shown is not None
+        assert shown.state == OperationState.after(error).value
+        assert shown.error == (str(error) if error else None)
+        assert shown.ended is not None
 
     def test_whoever_waited_for_the_answer_has_it(self, journal: Journal) -> None:
         ended(journal, accepted(journal, awaited=True))
@@ -342,7 +355,7 @@ class TestWhatIsKept:
         assert ids(journal) == [*made[:-4:-1], untold.id]
         assert [one.id for one in journal.unfinished()] == [untold.id]
 
-        journal.tell(untold.id)
+        journal.tell(untold.id, None)
         self.told(journal)
         assert untold.id not in ids(journal)
 
@@ -403,7 +416,7 @@ def test_no_secret_is_in_the_bytes_of_any_file(journal: Journal, store: Store, t
         journal.begin_step(made, "p", "a", {"before": SECRET})
         assert SECRET.encode() not in everything()
         ended(journal, made)
-        journal.tell(made.id)
+        journal.tell(made.id, None)
     store.close()
     assert b"create_user" in everything()
     assert SECRET.encode() not in everything()
@@ -419,7 +432,7 @@ def test_arguments_are_gone_as_soon_as_the_end_was_told(journal: Journal, store:
     for made in (cast, call):
         ended(journal, made)
     assert sealed() == {cast.id: True, call.id: False}, "the conductor is told with the context that is in there"
-    journal.tell(cast.id)
+    journal.tell(cast.id, None)
     assert sealed() == {cast.id: False, call.id: False}
 
 

@@ -56,13 +56,13 @@ class Agent:
 
     def see_off(self, operation: Operation) -> None:
         self.told.append((operation.id, str(operation.error) if operation.error else None))
-        self.journal.tell(operation.id)
+        self.journal.tell(operation.id, operation.error)
 
     def tell(self, one: Unfinished, error: GuestAgentError | None) -> None:
         if self.mute is not None:
             raise self.mute
         self.told.append((one.id, str(error) if error else None))
-        self.journal.tell(one.id)
+        self.journal.tell(one.id, error)
 
 
 @pytest.fixture
