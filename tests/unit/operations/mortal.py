@@ -138,9 +138,9 @@ class MortalJournal(Journal):
         with self._around("its end was noted"):
             super().end(operation)
 
-    def tell(self, operation_id: str) -> None:
+    def tell(self, operation_id: str, error: GuestAgentError | None) -> None:
         with self._around("it was noted that its end was told"):
-            super().tell(operation_id)
+            super().tell(operation_id, error)
 
     def begin_step(self, operation: Operation, plan: str, step: str, kept: Any = None) -> None:
         with self._around(f"the beginning of {step} was noted"):
