@@ -13,11 +13,10 @@ from pathlib import Path
 from benchmarks import database, measures
 from benchmarks.arguments import add_output, positive
 from benchmarks.budgets import BUDGETS
-from benchmarks.peers import EXCHANGE, Peer, assemble
+from benchmarks.peers import Peer, assemble
 from benchmarks.report import Figures, Report
 from benchmarks.weight import weigh
 from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
 
 
 def main() -> None:
@@ -33,7 +32,12 @@ def main() -> None:
                 _say(f"{peer.name}: preparing the database")
                 stack.enter_context(database.prepared(peer, broker))
         figures = _measure(peers, broker, settings)
-    how = {"rounds": settings.rounds, "calls": settings.calls, "idle_seconds": settings.idle_seconds}
+    how = {
+        "starts": settings.starts,
+        "rounds": settings.rounds,
+        "calls": settings.calls,
+        "idle_seconds": settings.idle_seconds,
+    }
     report = Report(how, [peer.name for peer in peers], figures)
     settings.output.write_text(json.dumps(report.document(BUDGETS), indent=1) + "\n")
     print(report.table(BUDGETS), flush=True)
@@ -44,6 +48,7 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=positive, default=5, help="turns of everyone (5)")
+    parser.add_argument("--starts", type=positive, default=15, help="starts of everyone (15)")
     parser.add_argument("--calls", type=positive, default=5000, help="calls in every turn (5000)")
     parser.add_argument("--idle-seconds", type=positive, default=60, help="how long idle peers are watched (60)")
     add_output(parser)
@@ -64,8 +69,11 @@ def _measure(peers: Sequence[Peer], broker: Rabbit, settings: argparse.Namespace
     for peer in peers:
         figures.add(peer.name, dataclasses.asdict(weigh(peer.environment)))
         _say(f"{peer.name}: a start that does not count, to fill the caches")
-        with Wire(broker, EXCHANGE) as wire, measures.running(peer, wire):
-            pass
+        measures.take_start(peer, broker)
+    for number in range(settings.starts):
+        _say(f"start {number + 1} of {settings.starts}")
+        for peer in peers:
+            figures.add(peer.name, {"start_ms": measures.take_start(peer, broker)})
     for number in range(settings.rounds):
         for peer in peers:
             _say(f"round {number + 1} of {settings.rounds}: {peer.name}")
