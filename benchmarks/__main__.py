@@ -16,7 +16,7 @@ from benchmarks.budgets import BUDGETS
 from benchmarks.peers import Peer, assemble
 from benchmarks.report import Figures, Report
 from benchmarks.weight import weigh
-from tests.support.rabbit import Rabbit
+from guestagent.conformance.rabbit import Rabbit
 
 
 def main() -> None:

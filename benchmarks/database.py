@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmarks.measures import running
 from benchmarks.peers import EXCHANGE, Peer
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 
 PREPARE_SECONDS = 120.0
 PREPARE: dict[str, Any] = {"packages": "", "databases": [], "memory_mb": 512, "users": [], "ds_version": "10.11"}

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.peers import EXCHANGE, Peer
 from benchmarks.process import MeasuredProcess
-from tests.support.rabbit import Rabbit
-from tests.support.wire import NoReply, Wire
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import NoReply, Wire
 
 START_SECONDS = 60.0
 PAUSE_SECONDS = 0.5

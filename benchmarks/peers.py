@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from guestagent.conformance.agent import Groups, render
 from tests.support import mariadb
-from tests.support.agent import Groups, render
 from tests.support.environments import CONSTRAINTS, build_wheel, environment
 
 SERVERS = Path(__file__).with_name("servers")

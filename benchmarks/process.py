@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.support.child import Child, plain_environment
-from tests.support.poll import eventually
+from guestagent.conformance.child import Child, plain_environment
+from guestagent.conformance.poll import eventually
 
 PROBE = Path(__file__).with_name("probe")
 MIB = 1 << 20

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from guestagent.system import threads
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
 
 # As the agent's own commands do: before any other conftest or test imports an oslo library.
 threads.select()

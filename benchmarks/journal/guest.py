@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 import oslo_messaging
 from oslo_config import cfg
 
+from guestagent.conformance.wire import request_context
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.operations import CodePath
@@ -24,7 +25,6 @@ from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher
 from guestagent.rpc.envelope import PlainEnvelope
 from guestagent.system.plain import PlainControl
-from tests.support.wire import request_context
 
 PATIENCE = 60
 NOTIFICATION = "trove.common.notification.DBaaSDatabaseCreate"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from guestagent import contract
+from guestagent.conformance.wire import CallFailed, NoReply
 from guestagent.contract.call import OWN, TROVE
 from guestagent.contract.operations import CodePath
 from tests.crash import moments
@@ -15,7 +16,6 @@ from tests.crash.guest import Guest, Sent
 from tests.crash.moments import Moment
 from tests.crash.scenarios import Scenario
 from tests.crash.state import State, differences, litter, state_of
-from tests.support.wire import CallFailed, NoReply
 
 REPORT_SECONDS = 15.0
 NEXT_START = ("variable.", "config.last-good/", "config.replaced/")

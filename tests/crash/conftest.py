@@ -10,12 +10,12 @@ import pytest
 if shutil.which("mariadbd") is None:
     pytest.skip("mariadbd is not installed", allow_module_level=True)
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from guestagent.contract.operations import CodePath
 from tests.crash.guest import Guest
-from tests.functional.mariadb.machine import reachable_directory
-from tests.support.conductor import Conductor
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
 
 SAMPLE, WHOLE = "sample", "whole"
 EXCHANGE = f"trove-crash-{os.getpid()}"

@@ -17,18 +17,18 @@ import pymysql
 from guestagent_mariadb import option_file
 
 from guestagent import contract
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.child import Child
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import NoReply, Pending, Wire, request_context
 from guestagent.contract.call import OWN, TROVE
 from guestagent.contract.operations import CodePath
 from tests.crash import killed_agent
 from tests.crash.moments import Script
 from tests.support import mariadb
-from tests.support.agent import AgentProcess
-from tests.support.child import Child
-from tests.support.conductor import Conductor
 from tests.support.environments import ROOT
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
-from tests.support.wire import NoReply, Pending, Wire, request_context
 
 KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/sleekit 1"
 """A database with a row of data and a user that may read it, which nothing may touch."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
 from guestagent.contract.operations import CodePath
 from tests.crash import moments
 from tests.crash.conftest import MakeGuest
@@ -15,8 +17,6 @@ from tests.crash.guest import PATIENCE, Guest, Sent, is_stopped
 from tests.crash.moments import Moment
 from tests.crash.scenarios import BOTH_PATHS
 from tests.crash.state import litter
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
 
 AWAY = {False: 5.0, True: 60.0}
 """Seconds, by whether everything is tried."""

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.operations import CodePath
 from tests.crash import moments, scenarios
 from tests.crash.cases import (
@@ -22,7 +23,6 @@ from tests.crash.guest import PATIENCE, Guest, is_stopped
 from tests.crash.moments import Moment
 from tests.crash.scenarios import Scenario
 from tests.crash.state import differences, litter, state_of
-from tests.support.poll import eventually
 
 SAMPLED = {"create users", "change the certificate"}
 """Where not everything is tried."""

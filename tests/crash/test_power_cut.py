@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.operations import CodePath
 from tests.crash import moments, scenarios
 from tests.crash.cases import Undisturbed, choose, either, go_undisturbed, told
@@ -14,7 +15,6 @@ from tests.crash.guest import PATIENCE, Guest
 from tests.crash.moments import Moment
 from tests.crash.scenarios import Scenario
 from tests.crash.state import differences, litter, state_of
-from tests.support.poll import eventually
 
 HEADER, FRAME_HEADER = 32, 24
 """Bytes of a write-ahead log and of its frames; see SQLite's documentation, "WAL-mode File Format"."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.functional.mariadb.machine import reachable_directory
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
 from tests.interop.control_plane import ControlPlane
 from tests.interop.database import database
 from tests.interop.guest import Guest
 from tests.support.environments import environment
-from tests.support.rabbit import Rabbit
 
 TROVE = "trove==26.0.0"
 OLD = [("icehouse", True), ("icehouse", False), ("victoria", True), ("victoria", False)]

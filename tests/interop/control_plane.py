@@ -6,12 +6,12 @@ import types
 from pathlib import Path
 from typing import Any, Self
 
+from guestagent.conformance import messages
+from guestagent.conformance.child import Child, plain_environment
+from guestagent.conformance.conductor import TOPIC
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
 from tests.interop.database import Database
-from tests.support import messages
-from tests.support.child import Child, plain_environment
-from tests.support.conductor import TOPIC
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
 
 DRIVER = Path(__file__).with_name("driver.py")
 LATEST = "latest"
@@ -175,7 +175,7 @@ class ControlPlane:
             )
 
     def _wait_for_conductor(self) -> None:
-        with messages.connect(self.broker.port, self.broker.user, self.broker.password) as connection:
+        with messages.connect(self.broker.url) as connection:
             channel = connection.channel()
             messages.declare_topic(channel, self.exchange, TOPIC)
             eventually(

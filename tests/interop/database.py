@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.databases import Database as Schema
 from tests.functional.mariadb.machine import Machine, machine, prepare, user
-from tests.support.ports import LOOPBACK
 
 NAME = "trove"
 PASSWORD = "trove-password"

@@ -10,13 +10,13 @@ from typing import Any, Self
 import pymysql
 import pytest
 
+from guestagent.conformance.agent import AgentProcess, Groups
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.system.plain import PlainControl
 from guestagent.system.processes import Service
 from tests.interop.control_plane import LATEST, STOP_SECONDS, ControlPlane, TroveError
 from tests.support import mariadb
-from tests.support.agent import AgentProcess, Groups
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK
 
 CREATE = "DBaaSInstanceCreate"
 PREPARE: Mapping[str, Any] = {

@@ -2,9 +2,9 @@
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from tests.interop.exercised import exercises
 from tests.interop.guest import Guest, unique
-from tests.support.poll import eventually
 
 PASSWORD = "Wee/sleekit 1"
 OTHER = 'cowrin\' "timorous" \\ beastie'

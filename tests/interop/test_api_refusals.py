@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from tests.interop.control_plane import ControlPlane
 from tests.interop.exercised import EXERCISED
 from tests.interop.guest import Guest
-from tests.support.poll import eventually
 
 ONE_SENTENCE = re.compile(r"An error occurred communicating with the guest: [A-Z'][^\n]*[^.\s]\.")
 NOT_FOR_CALLERS = {"get_client"}

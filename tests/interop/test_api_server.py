@@ -3,9 +3,9 @@
 import contextlib
 import shutil
 
+from guestagent.conformance.poll import eventually
 from tests.interop.exercised import exercises
 from tests.interop.guest import Guest, unique
-from tests.support.poll import eventually
 
 NOT_LIVE = {"innodb_buffer_pool_chunk_size": 2097152}
 """A setting that waits for a restart."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
 from tests.interop.conftest import NewGuest, newest
 from tests.interop.guest import CREATE, PREPARE, Guest, unique
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
 
 WRONG_KEY = "x" * 32
 both = pytest.mark.parametrize("encrypted", [True, False], ids=["encrypted", "plain"])

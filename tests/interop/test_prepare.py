@@ -1,8 +1,8 @@
 """The request that makes an instance is sent before its guest boots."""
 
+from guestagent.conformance.wire import Wire
 from tests.interop.conftest import NewGuest
 from tests.interop.guest import CREATE, PREPARE
-from tests.support.wire import Wire
 
 
 def test_prepare_waits_for_the_guest(new_guest: NewGuest) -> None:

@@ -5,9 +5,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from guestagent.conformance.poll import eventually
 from tests.interop.conftest import newest
 from tests.interop.guest import Guest, unique
-from tests.support.poll import eventually
 
 pytestmark = newest
 

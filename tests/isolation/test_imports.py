@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
 from tests.support import mariadb, sleeper
-from tests.support.agent import AgentProcess
-from tests.support.wire import Wire
 
 # Python runs a module of this name at its start. What ends as the agent does has imported all that it ever did.
 WITNESS = """

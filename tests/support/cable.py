@@ -10,7 +10,7 @@ import time
 import types
 from typing import Self
 
-from tests.support.ports import LOOPBACK
+from guestagent.conformance.ports import LOOPBACK
 
 PIECE = 1 << 16
 RESET = struct.pack("ii", 1, 0)

@@ -1,14 +1,13 @@
-"""On which code path the tests run: ``TEST_ENGINE=convergence`` in the environment, otherwise ``legacy``."""
+"""Operations of managers without an agent, on the code path that the tests run on."""
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from guestagent import contract
+from guestagent.conformance.code_path import PATH
 from guestagent.contract.context import RequestContext
-from guestagent.contract.operations import CodePath
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.journal import Journal
 from guestagent.operations.operation import Operation, Request
@@ -16,9 +15,6 @@ from guestagent.operations.queue import OperationQueue
 from guestagent.operations.store import Store
 from guestagent.operations.vault import Vault
 
-PATH = CodePath(os.environ.get("TEST_ENGINE") or CodePath.LEGACY.value)
-OPTIONS: dict[str, dict[str, object]] = {"operations": {"convergence_engine": PATH is CodePath.CONVERGENCE}}
-"""What an agent of the tests is configured with."""
 PATIENCE = 300
 
 Manager = TypeVar("Manager", bound=BaseDatastoreManager)

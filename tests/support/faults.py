@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
-from tests.support.ports import LOOPBACK
+from guestagent.conformance.ports import LOOPBACK
 
 PIECE = 1 << 16
 PATIENCE = 60.0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import Cancelled, TimedOut
 from guestagent.system.waiting import Interruption
-from tests.support.poll import eventually
 
 PROMPT = 2.0
 """Seconds within which an interrupted wait has ended, on a machine that does other things too."""

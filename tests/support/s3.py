@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.support.certificates import Authority
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK, free_port
+from guestagent.conformance.certificates import Authority
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK, free_port
 from tests.support.swift import PAGE, START_SECONDS, Swift
 
 REGION: Final = "us-east-1"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.support.agent import AgentProcess
-from tests.support.poll import eventually
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.poll import eventually
 
 DATASTORE = "sleeper"
 """The name under which ``tests/support/datastore_sleeper`` is installed."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlencode
 
-from tests.support.child import Child, plain_environment
+from guestagent.conformance.child import Child, plain_environment
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK, free_port
 from tests.support.environments import environment
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK, free_port
 
 SWIFT = "swift==2.38.3"
 CONSTRAINTS = Path(__file__).with_name("swift-constraints.txt")

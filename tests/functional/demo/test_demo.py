@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 110

@@ -7,13 +7,13 @@ from typing import Any
 
 import pymysql
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.ports import LOOPBACK
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 from tests.functional.mariadb.machine import FLAVOUR
 from tests.support import mariadb
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor, Report
-from tests.support.ports import LOOPBACK
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire, request_context
 
 NOTIFICATION = "trove.common.notification.DBaaSBackupCreate"
 PASSWORD = "Wee/sleekit 1"

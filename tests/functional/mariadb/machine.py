@@ -1,8 +1,6 @@
 """A machine for one MariaDB guest: everything of it in one directory, and managers that know it."""
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from guestagent_mariadb.manager import MariaDBManager
 from oslo_config import cfg
 
 from guestagent import conf as runtime_options
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.states import ServiceStatus
@@ -25,12 +25,10 @@ from guestagent.storage.local import LocalStorage
 from guestagent.system.plain import PlainControl
 from tests.support import mariadb
 from tests.support.code_path import journaled, operations
-from tests.support.ports import LOOPBACK
 
 CONTEXT = RequestContext({"is_admin": True, "request_id": "req-test"})
 FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.cnf").read_text()
 """A base configuration as the control plane sends it for a small flavour."""
-ROOMY = 4 << 30
 
 Rows = tuple[tuple[Any, ...], ...]
 
@@ -101,22 +99,6 @@ class Machine:
         manager = self.manager()
         manager.connections.close()
         manager.stop_server()
-
-
-@contextlib.contextmanager
-def reachable_directory() -> Iterator[Path]:
-    """An empty directory with a short name that every account can reach, unlike those of pytest.
-
-    It is in memory where there is room: a server waits for its disk many times while it is made.
-    """
-    memory = Path("/dev/shm")
-    in_memory = memory.is_dir() and shutil.disk_usage(memory).free > ROOMY
-    directory = Path(tempfile.mkdtemp(prefix="gam-", dir=memory if in_memory else None))
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
 
 
 @contextlib.contextmanager

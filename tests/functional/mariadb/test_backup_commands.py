@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.child import plain_environment
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.functional.mariadb.backed_up import ROWS, Instance, completed
-from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
-from tests.support.child import plain_environment
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
+from tests.functional.mariadb.machine import FLAVOUR
 
 COUNT = "SELECT COUNT(*), MIN(words) FROM shop.wares WHERE words LIKE '%story'"
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.code_path import PATH
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 from guestagent.contract.operations import CodePath
 from tests.functional.mariadb.backed_up import KEY, NOTIFICATION, Instance, backup_info, completed
-from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
-from tests.support.code_path import PATH
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire, request_context
+from tests.functional.mariadb.machine import FLAVOUR
 
 MakeInstance = Callable[[], Instance]
 

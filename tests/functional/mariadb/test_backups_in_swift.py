@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.functional.mariadb.backed_up import Instance, backup_info, completed
-from tests.functional.mariadb.machine import reachable_directory
-from tests.support.conductor import Conductor
-from tests.support.rabbit import Rabbit
 from tests.support.swift import Swift
-from tests.support.wire import Wire
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,16 @@ from guestagent import conf as options
 from guestagent.backup import foreign, tasks
 from guestagent.backup.job import Place, Restore, ServerFacts
 from guestagent.backup.progress import silent
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from guestagent.contract.context import RequestContext
 from guestagent.storage.local import LocalStorage
 from guestagent.system import files
 from tests.functional.mariadb.backed_up import Instance
-from tests.functional.mariadb.machine import reachable_directory
 from tests.functional.strategies.databases import OWNER, shown
 from tests.support import mariadb
-from tests.support.conductor import Conductor
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
 
 CONTAINER = "database_backups"
 ADMINISTRATOR, ITS_PASSWORD = "os_admin", "of-another-agent"

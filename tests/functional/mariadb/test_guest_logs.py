@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.users import PasswordChange, User
 from guestagent.storage.local import LocalStorage
 from tests.functional.mariadb.machine import CONTEXT, Machine, user
-from tests.support.poll import eventually
 
 PASSWORD = "Wee/sleekit 1"
 

@@ -11,12 +11,12 @@ import pymysql
 import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreDown, GuestAgentError
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
 from tests.functional.mariadb.machine import CONTEXT, Machine, user
-from tests.support.poll import eventually
 
 READ_ONLY = 1290
 

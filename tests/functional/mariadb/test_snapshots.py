@@ -4,9 +4,9 @@ import pymysql
 import pytest
 
 from guestagent.capabilities.snapshots import LetGoEarlier
+from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
 from tests.functional.mariadb.machine import CONTEXT, Machine, machine, prepare, user
-from tests.support.poll import eventually
 
 PASSWORD = "Wee/sleekit 1"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.directories import reachable_directory
 from guestagent.contract.databases import Database
 from guestagent.contract.states import ServiceStatus
-from tests.functional.mariadb.machine import CONTEXT, Machine, prepare, reachable_directory, user
+from tests.functional.mariadb.machine import CONTEXT, Machine, prepare, user
 
 NOBODY = "nobody"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire
 
 KEY = "AFpGKhKtrVP0sWr2TDVYd3KOzO0WxtZy"
 

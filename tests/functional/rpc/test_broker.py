@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK, free_port
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import Guest
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK, free_port
-from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire, request_context
 
 BACK = 40.0
 """Seconds within which everybody has found a broker that is there again."""

@@ -2,11 +2,11 @@
 
 import time
 
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.wire import Wire, request_context
 from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import KEY, Guest
-from tests.support.poll import eventually
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire, request_context
 
 PROMPT = 2.0
 """Seconds within which an answer came at once, on a machine that is busy with other tests."""

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance import messages
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.encryption import Cryptor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.wire import Wire, request_context
 from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import KEY, Guest
-from tests.support import messages
-from tests.support.conductor import Conductor
-from tests.support.encryption import Cryptor
-from tests.support.poll import eventually
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire, request_context
 
 OTHER_KEY = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
 SHOP = {"databases": [{"_name": "shop"}]}

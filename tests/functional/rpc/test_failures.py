@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.wire import Failure, request_context
 from tests.functional.rpc.conftest import Guest
-from tests.support.wire import Failure, request_context
 
 OURS = "guestagent.contract.errors"
 

@@ -4,12 +4,12 @@ import itertools
 import time
 from pathlib import Path
 
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import KEY, Guest
 from tests.support import mariadb
-from tests.support.conductor import Conductor, Report
 from tests.support.sleeper import DATASTORE
-from tests.support.wire import Wire
 
 
 def check_form(report: Report, guest_id: str) -> None:

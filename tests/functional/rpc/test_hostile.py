@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance import messages
+from guestagent.conformance.encryption import Cryptor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import Guest
-from tests.support import messages
-from tests.support.encryption import Cryptor
-from tests.support.poll import eventually
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire
 
 MIB = 1 << 20
 BIG = 10 * MIB

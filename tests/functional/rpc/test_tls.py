@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.certificates import Authority
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.ports import LOOPBACK
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.certificates import Authority
-from tests.support.conductor import Conductor
-from tests.support.ports import LOOPBACK
-from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE
-from tests.support.wire import Wire
 
 SOON = 15.0
 """Seconds within which an agent ends that never reached its broker."""

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.wire import Wire, request_context
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor
 from tests.support.sleeper import DATASTORE
-from tests.support.wire import Wire, request_context
 
 WARM_UP_BEATS = 2
 """Afterwards nothing is imported for the first time, which may write byte code."""

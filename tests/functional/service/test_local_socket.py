@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.code_path import PATH
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.wire import CallFailed, Wire, request_context
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.code_path import PATH
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import CallFailed, Wire, request_context
 
 OWN = "guestagent"
 NOTIFICATION = "trove.common.notification.DBaaSBackupCreate"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire
 
 BACK = 40.0
 """Seconds within which everybody has found a broker that is there again."""

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
 from tests.support.sleeper import DATASTORE, Sleeper
-from tests.support.wire import Wire, request_context
 
 QUICK = 5.0
 """Seconds within which an agent ends that has nothing to finish, on a machine that is busy with other tests."""

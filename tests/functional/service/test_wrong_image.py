@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.ports import LOOPBACK, free_port
 from tests.conftest import MakeAgent
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor
-from tests.support.ports import LOOPBACK, free_port
 from tests.support.sleeper import DATASTORE
 from tests.unit.plugins.packages import MANAGER, Site
 

@@ -14,11 +14,11 @@ import pymysql
 from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.backup.base import BaseBackupStrategy, Server, Stage, Taken
+from guestagent.conformance.poll import eventually
 from guestagent.system import files, procfs
 from guestagent.system.stream import Producer
 from tests.functional.mariadb.machine import Machine, Rows, machine, prepare, user
 from tests.support.mariadb import ACCOUNT, DATASTORE
-from tests.support.poll import eventually
 
 SECRET = "Sleekit-cowrin-1"
 SETTINGS = "[mysqld]\nlog_bin = binlog\nserver_id = 7\ngtid_domain_id = 3\nmax_allowed_packet = 64M\n"

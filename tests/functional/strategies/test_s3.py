@@ -20,14 +20,14 @@ from guestagent_s3.pieces import Piece, piece
 from guestagent_s3.storage import S3Storage
 from oslo_config import cfg
 
+from guestagent.conformance.certificates import Authority
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import Cancelled, InvalidValue, NotFound, StorageError, TimedOut
 from guestagent.storage.base import Part
 from guestagent.storage.http import StorageDenied, StorageUnavailable
 from guestagent.system.waiting import Interruption
-from tests.support.certificates import Authority
 from tests.support.faults import Fault, FaultyLink
-from tests.support.ports import LOOPBACK
 from tests.support.s3 import OWNER, S3, STRANGER, User
 
 CONTEXT = RequestContext()

@@ -20,6 +20,8 @@ from oslo_config import cfg
 
 from guestagent import conf as runtime_options
 from guestagent.capabilities.logs import GuestLogs, Log, LogKind
+from guestagent.conformance.certificates import Authority
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import NotFound, StorageError
 from guestagent.guest import Guest
@@ -29,10 +31,8 @@ from guestagent.storage.base import Part
 from guestagent.storage.http import StorageUnavailable
 from guestagent.system.plain import PlainControl
 from tests.support.cable import Cable
-from tests.support.certificates import Authority
 from tests.support.faults import Fault, FaultyLink
 from tests.support.interruptions import cancelled_once, timed_out_after
-from tests.support.ports import LOOPBACK
 from tests.support.swift import LARGEST, PAGE, SEGMENTS, Swift
 
 MIB = 1 << 20

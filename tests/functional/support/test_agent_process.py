@@ -4,11 +4,11 @@ import secrets
 
 import pytest
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
 from tests.support import sleeper
-from tests.support.conductor import Conductor
 from tests.support.sleeper import Sleeper
-from tests.support.wire import Wire
 
 KEYS = (None, secrets.token_hex(16))
 

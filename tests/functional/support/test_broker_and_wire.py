@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.child import Child, plain_environment
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK
-from tests.support.rabbit import Rabbit
-from tests.support.wire import CallFailed, NoReply, Wire, request_context
+from guestagent.conformance.child import Child, plain_environment
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import CallFailed, NoReply, Wire, request_context
 
 GUEST = "peer"
 PEER = Path(__file__).with_name("oslo_peer.py")

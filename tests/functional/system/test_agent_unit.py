@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.system import procfs
-from tests.support.poll import eventually
 
 UNIT = "guestagent.service"
 SOURCE = Path(__file__).parents[3] / "etc" / UNIT

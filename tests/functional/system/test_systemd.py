@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import NotFound, SystemFailure
 from guestagent.system import procfs
 from guestagent.system.processes import ProcessState, Service
 from guestagent.system.systemd import UNIT_DIR, SystemdControl
-from tests.support.poll import eventually
 
 UNIT = "guestagent-test-database.service"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.process import PROBE, MeasuredProcess
-from tests.support.poll import eventually
+from guestagent.conformance.poll import eventually
 
 IDLE = "import threading\nopen('ready', 'w').close()\nthreading.Event().wait()"
 FORKED = f"""

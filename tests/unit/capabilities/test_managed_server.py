@@ -14,6 +14,7 @@ from oslo_config import cfg
 
 from guestagent.capabilities.configuration import BASE, LAYERS, OVERRIDES, ConfigurationFiles
 from guestagent.capabilities.server import REVIVALS, ManagedServer, Preparation
+from guestagent.conformance.poll import eventually
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, DatastoreError, InvalidValue, NotSupported, SystemFailure
@@ -23,7 +24,6 @@ from guestagent.contract.users import User
 from guestagent.guest import Guest
 from guestagent.operations.plan import Step
 from guestagent.system.processes import ProcessState, Service
-from tests.support.poll import eventually
 from tests.unit.capabilities.conftest import MakeGuest
 
 CONTEXT = RequestContext({"request_id": "req-1"})

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from guestagent.capabilities.tls import ServerTls, TlsFiles, certificate_details
+from guestagent.conformance.certificates import Authority
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue, NotFound, SystemFailure
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import CertificateContainer
 from guestagent.guest import Guest
-from tests.support.certificates import Authority
 from tests.unit.capabilities.conftest import MakeGuest
 from tests.unit.storage.full_disk import full_disk
 

@@ -12,12 +12,12 @@ import oslo_messaging
 import pytest
 from oslo_config import cfg
 
+from guestagent.conformance.encryption import Cryptor
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import DatastoreError
 from guestagent.contract.states import ServiceStatus
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.envelope import PlainEnvelope, for_instance
-from tests.support.encryption import Cryptor
 from tests.unit.rpc.conftest import GUEST_ID, PATIENCE, ControlPlane
 
 KEY = "0123456789abcdef0123456789abcdef"

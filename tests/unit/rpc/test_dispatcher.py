@@ -17,6 +17,7 @@ import oslo_messaging
 import pytest
 
 from guestagent import contract
+from guestagent.conformance.poll import eventually
 from guestagent.contract import errors
 from guestagent.contract.call import OWN, TROVE
 from guestagent.contract.context import RequestContext
@@ -33,7 +34,6 @@ from guestagent.operations.recovery import Recovery
 from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher, is_prompt
 from guestagent.rpc.envelope import Envelope, for_instance
-from tests.support.poll import eventually
 from tests.unit.rpc.conftest import GUEST_ID, PATIENCE, ControlPlane
 
 KEY = "0123456789abcdef0123456789abcdef"

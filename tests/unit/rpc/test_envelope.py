@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from guestagent.conformance.encryption import Cryptor
 from guestagent.contract.errors import InvalidMessage
 from guestagent.rpc import envelope
-from tests.support.encryption import Cryptor
 
 KEY = "AFpGKhKtrVP0sWr2TDVYd3KOzO0WxtZy"
 OTHER_KEY = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"

@@ -13,6 +13,7 @@ from amqp.exceptions import RecoverableConnectionError
 from oslo_messaging._drivers.amqpdriver import RpcAMQPListener
 from oslo_messaging._drivers.base import RpcIncomingMessage
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import NotSupported
@@ -24,7 +25,6 @@ from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher
 from guestagent.rpc.envelope import for_instance
 from guestagent.rpc.server import LateAcknowledgement, Server
-from tests.support.poll import eventually
 from tests.unit.rpc.conftest import GUEST_ID, PATIENCE, ControlPlane
 
 WORKERS = 2

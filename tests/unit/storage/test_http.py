@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.certificates import Authority
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK, free_port
 from guestagent.contract.errors import Cancelled, InvalidValue, StorageError, TimedOut
 from guestagent.storage.http import HttpClient, Response, StorageDenied, StorageUnavailable
 from guestagent.system.waiting import Interruption
-from tests.support.certificates import Authority
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK, free_port
 
 PATIENCE = 10.0
 OK = b"HTTP/1.1 200 OK\r\n"

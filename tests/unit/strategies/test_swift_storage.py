@@ -9,12 +9,12 @@ from guestagent_swift.storage import SwiftStorage
 from oslo_config import cfg
 
 from guestagent import conf as runtime_options
+from guestagent.conformance.ports import LOOPBACK, free_port
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue, StorageError
 from guestagent.plugins.installed import Group, installed
 from guestagent.storage.base import BaseStorage
 from guestagent.storage.http import StorageUnavailable
-from tests.support.ports import LOOPBACK, free_port
 
 CONTEXT = RequestContext({"auth_token": "secret"})
 URL = "https://swift.example.org/v1/AUTH_3f"

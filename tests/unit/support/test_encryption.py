@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.support.encryption import Cryptor, sealed_by
+from guestagent.conformance.encryption import Cryptor, sealed_by
 
 KEY = "AFpGKhKtrVP0sWr2TDVYd3KOzO0WxtZy"
 SEALED = "AAECAwQFBgcICQoLDA0ODz/nq+FuoFLUyrDMN8AwV3g="

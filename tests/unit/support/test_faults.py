@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from guestagent.conformance.ports import LOOPBACK
 from tests.support.faults import Fault, FaultyLink
-from tests.support.ports import LOOPBACK
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.support.poll import eventually
+from guestagent.conformance.poll import eventually
 
 
 def test_it_returns_what_was_found_as_soon_as_it_is_there():

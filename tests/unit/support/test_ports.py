@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from tests.support.ports import LOOPBACK, Ports
+from guestagent.conformance.ports import LOOPBACK, Ports
 
 
 def test_a_port_is_free_and_given_out_once():

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import Cancelled, NotFound, SystemFailure
 from guestagent.system import command
 from guestagent.system.waiting import Interruption
 from tests.support.interruptions import PROMPT, cancelled_once, descriptors, timed_out_after
-from tests.support.poll import eventually
 
 SECRET = "S3cr3t-pass"
 

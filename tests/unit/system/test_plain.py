@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import NotFound, SystemFailure
 from guestagent.system import procfs
 from guestagent.system.plain import PlainControl
@@ -25,7 +26,6 @@ from guestagent.system.processes import ProcessState, Service
 from guestagent.system.waiting import Interruption
 from tests.support import interruptions
 from tests.support.interruptions import cancelled_once, timed_out_after
-from tests.support.poll import eventually
 
 
 @pytest.fixture

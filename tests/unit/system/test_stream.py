@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import Cancelled, SystemFailure
 from guestagent.system import stream
 from guestagent.system.stream import Consumer, Producer
 from guestagent.system.waiting import Interruption
 from tests.support.interruptions import PROMPT, cancelled_once, descriptors, timed_out_after
-from tests.support.poll import eventually
 
 SECRET = "S3cr3t-pass"
 MEGABYTE = 1 << 20

@@ -6,10 +6,10 @@ import types
 from pathlib import Path
 from typing import Self
 
-from tests.support.certificates import Authority
-from tests.support.child import Child, plain_environment
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK, free_port
+from guestagent.conformance.certificates import Authority
+from guestagent.conformance.child import Child, plain_environment
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK, free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")

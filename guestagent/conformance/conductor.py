@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import amqp
 
-from tests.support import messages
-from tests.support.encryption import Cryptor, sealed_by
-from tests.support.rabbit import Rabbit
+from guestagent.conformance import messages
+from guestagent.conformance.encryption import Cryptor, sealed_by
+from guestagent.conformance.messages import Bus
 
 TOPIC = "trove-conductor"
 RECONNECT_SECONDS = 0.1
@@ -64,7 +64,7 @@ class Conductor:
     :param keys: the encryption keys of instances, by their ids; may grow at any time.
     """
 
-    def __init__(self, broker: Rabbit, exchange: str, keys: dict[str, str] | None = None) -> None:
+    def __init__(self, broker: Bus, exchange: str, keys: dict[str, str] | None = None) -> None:
         self.keys = keys if keys is not None else {}
         self._broker = broker
         self._exchange = exchange
@@ -158,7 +158,7 @@ class Conductor:
             self._leaving.wait(RECONNECT_SECONDS)
 
     def _consume(self) -> None:
-        with messages.connect(self._broker.port, self._broker.user, self._broker.password) as connection:
+        with messages.connect(self._broker.url) as connection:
             channel = connection.channel()
             messages.declare_topic(channel, self._exchange, TOPIC, self._queue)
             channel.basic_consume(self._queue, callback=self._on_message, no_ack=True)

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import amqp
 
-from tests.support import messages
-from tests.support.encryption import Cryptor
-from tests.support.rabbit import Rabbit
+from guestagent.conformance import messages
+from guestagent.conformance.encryption import Cryptor
+from guestagent.conformance.messages import Bus
 
 NEWEST = "1.3"
 """The newest version of the contract that the control plane speaks."""
@@ -116,7 +116,7 @@ class Wire:
     :param exchange: the control exchange; with one of its own a test meets nobody else's messages.
     """
 
-    def __init__(self, broker: Rabbit, exchange: str) -> None:
+    def __init__(self, broker: Bus, exchange: str) -> None:
         self.exchange = exchange
         self.replies: dict[str, dict[str, Any]] = {}
         self.broker = broker
@@ -253,7 +253,7 @@ class Wire:
         self.close()
 
     def _open(self) -> None:
-        self._connection = messages.connect(self.broker.port, self.broker.user, self.broker.password)
+        self._connection = messages.connect(self.broker.url)
         self._channel = self._connection.channel()
         messages.declare_exchange(self._channel, self.exchange)
         self._channel.queue_declare(self._reply_queue, arguments=messages.EXPIRES, **messages.TRANSIENT)

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 import amqp
 
@@ -10,11 +11,32 @@ EXPIRES = {"x-expires": 1800000}
 """Queues that belong to one process vanish when nobody has used them for half an hour (ms)."""
 TRANSIENT = {"durable": False, "auto_delete": False}
 CONTEXT = "_context_"
+PORT = 5672
 
 
-def connect(port: int, user: str, password: str, host: str = "127.0.0.1") -> amqp.Connection:
-    """A connection to a broker; one thread at a time may use it."""
-    connection = amqp.Connection(f"{host}:{port}", user, password, connect_timeout=10)
+class Bus(Protocol):
+    """The broker between the control plane's side and the guests.
+
+    :ivar url: its ``transport_url``, of one host and without TLS.
+    """
+
+    @property
+    def url(self) -> str: ...
+
+    def start(self) -> None:
+        """Make sure that it runs; repeating it is safe."""
+
+
+def connect(url: str) -> amqp.Connection:
+    """A connection to the broker of a ``transport_url``; one thread at a time may use it."""
+    parts = urlsplit(url)
+    connection = amqp.Connection(
+        f"{parts.hostname}:{parts.port or PORT}",
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        virtual_host=unquote(parts.path[1:]) or "/",
+        connect_timeout=10,
+    )
     connection.connect()
     return connection
 

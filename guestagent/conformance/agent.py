@@ -5,10 +5,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support import code_path
-from tests.support.child import Child, plain_environment
-from tests.support.poll import eventually
-from tests.support.wire import Wire
+from guestagent.conformance import code_path
+from guestagent.conformance.child import Child, plain_environment
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.wire import Wire
 
 MODULE = "guestagent.cmd.guestagent"
 START_SECONDS = 60.0

@@ -1,0 +1,9 @@
+"""On which code path the tests run: ``TEST_ENGINE=convergence`` in the environment, otherwise ``legacy``."""
+
+import os
+
+from guestagent.contract.operations import CodePath
+
+PATH = CodePath(os.environ.get("TEST_ENGINE") or CodePath.LEGACY.value)
+OPTIONS: dict[str, dict[str, object]] = {"operations": {"convergence_engine": PATH is CodePath.CONVERGENCE}}
+"""What an agent of the tests is configured with."""
