@@ -51,6 +51,12 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
         yield rabbit
 
 
+@pytest.fixture(scope="session")
+def bus(rabbit: Rabbit) -> Rabbit:
+    """The broker of the conformance kit's guests: the session's."""
+    return rabbit
+
+
 @pytest.fixture
 def broker(rabbit: Rabbit) -> Rabbit:
     """A running broker. A test may stop it, kill it and restart it."""

@@ -184,3 +184,13 @@ class Rabbit:
         (self._directory / "rabbitmq.conf").write_text("".join(lines))
         (self._directory / "rabbitmq-env.conf").touch()
         (self._directory / "enabled_plugins").write_text("[].\n")
+
+
+class GivenBroker:
+    """A broker that is there already and stays; see :class:`guestagent.conformance.messages.Bus`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def start(self) -> None:
+        """Nothing: it is not ours."""

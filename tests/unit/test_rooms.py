@@ -30,6 +30,8 @@ DATABASES = re.compile(
     re.IGNORECASE,
 )
 
+KIT = "guestagent.conformance"
+
 STARTS_PROCESSES = re.compile(r"(subprocess|multiprocessing|pty|asyncio\.subprocess)(\.|$)")
 STARTERS = re.compile(
     r"os\.(system|popen|startfile|fork|forkpty|posix_spawnp?|(exec|spawn)[lv]p?e?)$"
@@ -155,9 +157,16 @@ def runtime_knows_no_plugin(source: Source) -> list[str]:
     ]
 
 
+def only_tests_use_the_kit(source: Source) -> list[str]:
+    """What plugins are tested with is no part of an agent."""
+    if inside(source.module, KIT):
+        return []
+    return [name for name in source.imports() if inside(name, KIT)]
+
+
 def only_system_starts_processes(source: Source) -> list[str]:
-    """Processes are started in one room."""
-    if inside(source.module, "guestagent.system"):
+    """Processes are started in one room, and by the tests' kit."""
+    if inside(source.module, "guestagent.system", KIT):
         return []
     return [name for name in source.mentions() if STARTS_PROCESSES.match(name) or STARTERS.match(name)]
 
@@ -183,6 +192,7 @@ RULES = (
     plugins_keep_to_open_rooms,
     server_options_stand_apart,
     runtime_knows_no_plugin,
+    only_tests_use_the_kit,
     only_system_starts_processes,
     nobody_uses_a_shell,
     threads_are_real,
@@ -237,6 +247,8 @@ SOME_OPTIONS = SERVER_SIDE[0] if SERVER_SIDE else "none.options"
         (runtime_knows_no_plugin, "guestagent.service", "def start_mysqld(): ..."),
         (runtime_knows_no_plugin, "guestagent.service", "# As PostgreSQL does."),
         (runtime_knows_no_plugin, "guestagent.service", "KINDS = {'redis': 6379}"),
+        (only_tests_use_the_kit, "guestagent.service", "from guestagent.conformance import wire"),
+        (only_tests_use_the_kit, "guest_alpha.manager", "import guestagent.conformance.guest"),
         (only_system_starts_processes, "guestagent.service", "import subprocess"),
         (only_system_starts_processes, "guest_alpha.manager", "from subprocess import run"),
         (only_system_starts_processes, "guest_alpha.manager", "import multiprocessing.pool"),

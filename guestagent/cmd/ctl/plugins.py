@@ -1,4 +1,4 @@
-"""``guestagentctl plugins``: what is installed, what of it the image declares, what the agent has loaded."""
+"""``guestagentctl plugins``: what is installed, what of it the image declares, what the agent has loaded, or can."""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,7 @@ from oslo_config import cfg
 from guestagent.cmd.ctl import text
 from guestagent.cmd.ctl.agent import connected
 from guestagent.cmd.ctl.command import Answer, Command, add_timeout
+from guestagent.contract import CALLS
 from guestagent.contract.call import OWN
 from guestagent.contract.errors import GuestAgentError
 from guestagent.plugins.installed import Group, Offer, installed
@@ -16,16 +17,48 @@ from guestagent.plugins.installed import Group, Offer, installed
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-agent", action="store_true", help="do not ask a running agent what it has loaded")
+    parser.add_argument(
+        "--matrix", action="store_true", help="which calls each installed datastore supports; imports all of them"
+    )
     add_timeout(parser, 3)
 
 
 def _run(options: argparse.Namespace) -> Answer:
+    if options.matrix:
+        return _matrix()
     declared = _declared(cfg.CONF)
     loaded = None if options.no_agent else _loaded(cfg.CONF, options.timeout)
     plugins = [*_offered(installed(), declared, loaded)]
     present = {(plugin["group"], plugin["name"]) for plugin in plugins}
     plugins += [_missing(group, name) for group, name in declared if (group, name) not in present]
     return Answer(plugins, _render(plugins))
+
+
+def _matrix() -> Answer:
+    from guestagent.plugins.matrix import columns
+
+    found = columns()
+    datastores = [
+        {"name": one.name, "distribution": one.distribution, "version": one.version, "maturity": one.maturity}
+        for one in found
+    ]
+    calls = [
+        {
+            "name": declared.name,
+            "capability": declared.capability,
+            "since": declared.since,
+            "supported": {one.name: declared in one.supported for one in found},
+        }
+        for declared in CALLS
+    ]
+    tables = [
+        text.table(["DATASTORE", "PACKAGE", "VERSION", "MATURITY"], [list(one.values()) for one in datastores]),
+        text.table(
+            ["CAPABILITY", "CALL", "SINCE", *(one.name.upper() for one in found)],
+            [[call["capability"], call["name"], call["since"], *call["supported"].values()] for call in calls],
+        ),
+    ]
+    return Answer({"datastores": datastores, "calls": calls}, "\n\n".join(tables))
 
 
 def _declared(conf: cfg.ConfigOpts) -> list[tuple[Group, str]]:
@@ -88,6 +121,7 @@ COMMAND = Command(
     run=_run,
     examples="""\
 guestagentctl plugins
-guestagentctl plugins --no-agent --json""",
+guestagentctl plugins --no-agent --json
+guestagentctl plugins --matrix""",
     add_arguments=_add_arguments,
 )

@@ -1,0 +1,1 @@
+"""memcached as a datastore of the guest agent."""

@@ -1,0 +1,52 @@
+"""All tests, to be imported into an author's file with ``from guestagent.conformance.suite import *``.
+
+The file is a module of tests of its own then; it names the datastore with ``DATASTORE``.
+"""
+
+import pytest
+
+# Before the modules are imported: an assertion that fails then tells its values, as in any file of tests.
+pytest.register_assert_rewrite(__name__, "guestagent.conformance.guest")
+
+from guestagent.conformance.suite.backups import TestBackups  # noqa: E402
+from guestagent.conformance.suite.claims import TestClaims, TestUnclaimed  # noqa: E402
+from guestagent.conformance.suite.configuration import TestConfiguration, TestFlavour  # noqa: E402
+from guestagent.conformance.suite.crash import TestCrash  # noqa: E402
+from guestagent.conformance.suite.databases import TestDatabases  # noqa: E402
+from guestagent.conformance.suite.hostile import TestHostileArguments, TestHostileNames, TestWrongKey  # noqa: E402
+from guestagent.conformance.suite.lifecycle import TestDeaths, TestPrepare, TestStartsAndStops  # noqa: E402
+from guestagent.conformance.suite.logs import TestLogs  # noqa: E402
+from guestagent.conformance.suite.modules import TestModules  # noqa: E402
+from guestagent.conformance.suite.rebuild import TestRebuild  # noqa: E402
+from guestagent.conformance.suite.root import TestRoot  # noqa: E402
+from guestagent.conformance.suite.tls import TestTls  # noqa: E402
+from guestagent.conformance.suite.upgrades import TestUpgrade  # noqa: E402
+from guestagent.conformance.suite.users import TestUsers  # noqa: E402
+from guestagent.conformance.suite.volumes import TestVolume  # noqa: E402
+
+pytest_plugins = ("guestagent.conformance.plugin",)
+
+__all__ = [
+    "TestBackups",
+    "TestClaims",
+    "TestConfiguration",
+    "TestCrash",
+    "TestDatabases",
+    "TestDeaths",
+    "TestFlavour",
+    "TestHostileArguments",
+    "TestHostileNames",
+    "TestLogs",
+    "TestModules",
+    "TestPrepare",
+    "TestRebuild",
+    "TestRoot",
+    "TestStartsAndStops",
+    "TestTls",
+    "TestUnclaimed",
+    "TestUpgrade",
+    "TestUsers",
+    "TestVolume",
+    "TestWrongKey",
+    "pytest_plugins",
+]

@@ -1,0 +1,71 @@
+"""Backups: made, told to the control plane, and restored into another instance."""
+
+import uuid
+from typing import Any
+
+from guestagent.conformance.claims import claims, given
+from guestagent.conformance.guest import Guest, MakeGuest
+
+
+def wanted(guest: Guest, **parts: Any) -> dict[str, Any]:
+    """What the control plane says of a backup that it wants."""
+    info = {
+        "id": str(uuid.uuid4()),
+        "instance_id": guest.id,
+        "backup_type": "full",
+        "parent": None,
+        "datastore": guest.datastore.name,
+        "swift_container": None,
+        "storage_driver": "local",
+    }
+    return info | parts
+
+
+def told(guest: Guest, backup_id: str) -> list[dict[str, Any]]:
+    """What the conductor has heard of a backup."""
+    reports = guest.conductor.of(guest.id, "update_backup")
+    return [dict(report.args) for report in reports if report.args["backup_id"] == backup_id]
+
+
+@claims("create_backup")
+@given("backup_strategy", "write", "read")
+class TestBackups:
+    """With the built-in store."""
+
+    def test_one_is_made_told_and_restored(self, guest: Guest, make_guest: MakeGuest) -> None:
+        guest.datastore.write(guest.account, "backed-up", "data")
+        info = wanted(guest)
+        guest.do("create_backup", backup_info=info)
+        begun, *_, ended = told(guest, info["id"])
+        assert (begun["state"], ended["state"]) == ("BUILDING", "COMPLETED")
+        guest.datastore.write(guest.account, "later", "data")
+
+        found = {"id": info["id"], "location": ended["location"], "checksum": ended["checksum"], "type": "full"}
+        other = make_guest()
+        users: dict[str, Any] = {"users": []} if type(guest.datastore).backs_up_users else {}
+        other.prepare(databases=[], backup_info={**found, "storage_driver": "local"}, **users)
+        assert other.status() == "healthy"
+        assert other.datastore.read(other.account, "backed-up") == "data"
+        assert other.datastore.read(other.account, "later") is None
+        other.close()
+
+    def test_one_of_the_same_id_is_not_made_again(self, guest: Guest) -> None:
+        info = wanted(guest)
+        guest.do("create_backup", backup_info=info)
+        guest.wire.cast(guest.id, "create_backup", {"backup_info": info}, key=guest.key)
+        guest.do("create_backup", backup_info=wanted(guest))
+        assert [one["state"] for one in told(guest, info["id"])].count("COMPLETED") == 1
+
+    def test_one_for_a_store_that_the_image_lacks_fails_and_says_so(self, guest: Guest) -> None:
+        info = wanted(guest, storage_driver="no-such-store")
+        refused = guest.refusal("create_backup", backup_info=info)
+        assert "no-such-store" in refused.sentence
+
+    def test_an_instance_does_not_come_up_empty_without_its_backup(self, guest: Guest, make_guest: MakeGuest) -> None:
+        other = make_guest()
+        missing = {"id": "x", "location": "local://nowhere/no-such-backup", "checksum": "x", "type": "full"}
+        other.agent.boot(other.wire)
+        lacking = {"databases": [], "users": [], "backup_info": {**missing, "storage_driver": "local"}}
+        other.refusal("prepare", {**other.preparation(), **lacking})
+        other.wait_for_status("failed to spawn")
+        other.close()

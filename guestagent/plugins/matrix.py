@@ -1,0 +1,42 @@
+"""What the installed datastores support, call by call. It imports them all: for authors and pages, never for an agent."""
+
+import dataclasses
+
+from guestagent import contract
+from guestagent.contract.call import Call
+from guestagent.manager import BaseDatastoreManager
+from guestagent.plugins.installed import Group, installed
+from guestagent.plugins.loader import load_one
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One datastore.
+
+    :ivar version: of its distribution.
+    :ivar supported: the calls that its class overrides; strategies may be needed for what they do.
+    :ivar maturity: how far it is to be trusted; none: nobody has judged it.
+    """
+
+    name: str
+    distribution: str | None
+    version: str | None
+    supported: frozenset[Call]
+    maturity: str | None = None
+
+
+def columns() -> list[Column]:
+    """The installed datastores, sorted by name.
+
+    :raises PluginError: one of them cannot be imported, or is offered twice.
+    """
+    found = []
+    for offer in sorted(installed(), key=lambda offer: offer.name):
+        if offer.group is Group.DATASTORE:
+            manager = load_one(Group.DATASTORE, offer.name, BaseDatastoreManager)
+            supported = frozenset(declared for declared in contract.CALLS if declared.supported_by(manager))
+            package = offer.package
+            found.append(
+                Column(offer.name, package.name if package else None, package.version if package else None, supported)
+            )
+    return found
