@@ -1,21 +1,39 @@
 """What a plugin claims to support, read from its class, and which tests are about it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
 from guestagent import contract
 from guestagent.conformance.datastore import Datastore, is_given
-from guestagent.contract import Call
 from guestagent.manager import BaseDatastoreManager
 from guestagent.plugins.errors import PluginError
 from guestagent.plugins.installed import Group
 from guestagent.plugins.loader import load_one
 
-claims = pytest.mark.claims
-"""The test is about these calls of the contract, and only for plugins that support all of them."""
-given = pytest.mark.given
-"""The test needs these parts of the author's description."""
+CLAIMS, GIVEN = "conformance_claims", "conformance_given"
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+def claims(*calls: str) -> Callable[[Test], Test]:
+    """The test, or all of a class, is about these calls of the contract, and for plugins that support all of them."""
+    # Not pytest's marks: a file of tests is imported before the kit can make marks known.
+    return _noted(CLAIMS, calls)
+
+
+def given(*parts: str) -> Callable[[Test], Test]:
+    """The test, or each of a class, needs these parts of the author's description."""
+    return _noted(GIVEN, parts)
+
+
+def _noted(name: str, values: tuple[str, ...]) -> Callable[[Test], Test]:
+    def note(test: Test) -> Test:
+        setattr(test, name, values)
+        return test
+
+    return note
 
 
 def claimed_by(datastore: type[Datastore]) -> set[str]:
@@ -35,17 +53,16 @@ def claimed_by(datastore: type[Datastore]) -> set[str]:
 def is_meant(item: pytest.Item, datastore: type[Datastore], claimed: set[str]) -> bool:
     """Whether a test has something to try on a plugin.
 
-    A test with a parameter ``claimed`` or ``unclaimed`` is only for such calls.
+    A test with a parameter ``claimed`` or ``unclaimed``, the name of a call, is only for such calls.
     """
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if "claimed" in parameters and not _all_of([parameters["claimed"]], claimed):
+    if "unclaimed" in parameters and parameters["unclaimed"] in claimed:
         return False
-    if "unclaimed" in parameters and _all_of([parameters["unclaimed"]], claimed):
-        return False
-    calls = [name for mark in item.iter_markers("claims") for name in mark.args]
-    parts = [name for mark in item.iter_markers("given") for name in mark.args]
-    return claimed.issuperset(calls) and all(is_given(datastore, part) for part in parts)
+    wanted = {*_notes(item, CLAIMS), *(value for name, value in parameters.items() if name == "claimed")}
+    return claimed.issuperset(wanted) and all(is_given(datastore, part) for part in _notes(item, GIVEN))
 
 
-def _all_of(calls: Iterable[Call], claimed: set[str]) -> bool:
-    return all(call.name in claimed for call in calls)
+def _notes(item: pytest.Item, name: str) -> Iterator[str]:
+    """What was noted of a test and of the classes that it is in."""
+    for node in item.listchain():
+        yield from getattr(getattr(node, "obj", None), name, ())

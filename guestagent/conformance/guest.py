@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -65,6 +66,7 @@ class Guest:
             datastore=datastore.name,
             key=self.key,
             options=self._options(storage),
+            python=os.environ.get("GUESTAGENT_PYTHON") or sys.executable,
         )
         self.storage = storage
 

@@ -14,11 +14,6 @@ from guestagent.conformance.messages import Bus
 from guestagent.conformance.rabbit import SERVER, GivenBroker, Rabbit
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "claims(*calls): for plugins that support all of these calls")
-    config.addinivalue_line("markers", "given(*parts): for descriptions that have these parts")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what a plugin does not claim: that it is refused is a test of its own."""
     claimed: dict[type[Datastore], set[str]] = {}

@@ -1,4 +1,4 @@
-"""What the installed datastores support, call by call. It imports them all: for authors and pages, never for an agent."""
+"""What the installed datastores support, call by call; it imports them all, so it is for authors and not for agents."""
 
 import dataclasses
 

@@ -13,7 +13,8 @@ from guestagent.conformance.ports import LOOPBACK
 from guestagent.conformance.suite import *  # noqa: F403
 from tests.support import mariadb
 
-REFUSED = (1044, 1045)
+REFUSED = (1044, 1045, 1698, 4151)
+"""Access denied: to a database, to anybody, without a password, and because the account is locked."""
 NO_SUCH_TABLE = 1146
 
 

@@ -3,10 +3,12 @@
 The file is a module of tests of its own then; it names the datastore with ``DATASTORE``.
 """
 
+import pkgutil
+
 import pytest
 
-# Before the modules are imported: an assertion that fails then tells its values, as in any file of tests.
-pytest.register_assert_rewrite(__name__, "guestagent.conformance.guest")
+# Before they are imported: an assertion that fails then tells its values, as in any file of tests.
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from guestagent.conformance.suite.backups import TestBackups  # noqa: E402
 from guestagent.conformance.suite.claims import TestClaims, TestUnclaimed  # noqa: E402

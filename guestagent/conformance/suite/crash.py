@@ -1,7 +1,7 @@
 """The agent is killed in the middle of an operation, and the next one makes of it what the code path says."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -20,63 +20,66 @@ class Case:
 
     :ivar arguments: of the call.
     :ivar effect: whether it has come to what it should.
+    :ivar undo: makes the guest what it was.
     """
 
-    call: str
     arguments: Callable[[Guest], Mapping[str, Any]]
     effect: Callable[[Guest], bool]
+    undo: Callable[[Guest], object] = lambda guest: None
 
 
-CASES = (
-    Case("restart", lambda guest: {}, lambda guest: guest.status() == "healthy"),
-    Case("stop_db", lambda guest: {}, lambda guest: guest.status() == "shutdown"),
-    Case(
-        "create_database",
+def _take_overrides_back(guest: Guest) -> None:
+    guest.do("update_overrides", overrides={}, remove=True)
+    guest.do("restart")
+
+
+CASES = {
+    "restart": Case(lambda guest: {}, lambda guest: guest.status() == "healthy"),
+    "stop_db": Case(
+        lambda guest: {}, lambda guest: guest.status() == "shutdown", undo=lambda guest: guest.do("restart")
+    ),
+    "create_database": Case(
         lambda guest: {"databases": [{"_name": "crashed"}]},
         lambda guest: "crashed" in databases.names(guest),
+        undo=lambda guest: guest.do("delete_database", database={"_name": "crashed"}),
     ),
-    Case(
-        "create_user",
+    "create_user": Case(
         lambda guest: {"users": [users.user("crashed")]},
         lambda guest: "crashed" in users.names(guest),
+        undo=lambda guest: users.drop(guest, "crashed"),
     ),
-    Case(
-        "update_overrides",
+    "update_overrides": Case(
         lambda guest: {"overrides": guest.datastore.restart.overrides if guest.datastore.restart else {}},
         lambda guest: guest.status() == "healthy",
+        undo=_take_overrides_back,
     ),
-    Case(
-        "module_apply",
+    "module_apply": Case(
         lambda guest: {"modules": [modules.module()]},
         lambda guest: len(guest.do("module_list")) == 1,
+        undo=lambda guest: guest.do("module_remove", module=modules.module()),
     ),
-    Case(
-        "create_backup",
+    "create_backup": Case(
         lambda guest: {"backup_info": backups.wanted(guest)},
         lambda guest: guest.conductor.of(guest.id, "update_backup")[-1].args["state"] == "COMPLETED",
     ),
-)
+}
 
 
 class TestCrash:
     """On the code path of this run; ``TEST_ENGINE=convergence`` is the other one."""
 
-    @pytest.fixture(autouse=True)
-    def running(self, guest: Guest) -> Iterator[None]:
-        yield
-        if guest.status() != "healthy":
-            guest.do("restart")
-
-    @pytest.mark.parametrize("case", [pytest.param(case, marks=claims(case.call), id=case.call) for case in CASES])
-    def test_an_operation_outlives_its_agent_or_has_failed(self, guest: Guest, case: Case) -> None:
+    @pytest.mark.parametrize("claimed", CASES)
+    def test_an_operation_outlives_its_agent_or_has_failed(self, guest: Guest, claimed: str) -> None:
+        case = CASES[claimed]
         arguments = case.arguments(guest)
-        ended = self.die_in(guest, case.call, arguments)
+        ended = self.die_in(guest, claimed, arguments)
         if ended["state"] == "failed":
             assert PATH is CodePath.LEGACY, ended["error"]
-            self.repeat(guest, case.call, arguments)
+            self.repeat(guest, claimed, arguments)
         else:
             assert ended["state"] == "done"
         eventually(lambda: case.effect(guest), timeout=30)
+        case.undo(guest)
 
     @claims("prepare")
     def test_so_does_prepare(self, make_guest: MakeGuest) -> None:

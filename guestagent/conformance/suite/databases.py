@@ -50,10 +50,11 @@ class TestDatabases:
         NAMES = ("page_A", "page_B", "page_a", "page_b")
 
         @pytest.fixture(autouse=True, scope="class")
-        def made(self, guest: Guest) -> Iterator[None]:
-            guest.do("create_database", databases=[{"_name": name} for name in reversed(self.NAMES)])
+        @classmethod
+        def made(cls, guest: Guest) -> Iterator[None]:
+            guest.do("create_database", databases=[{"_name": name} for name in reversed(cls.NAMES)])
             yield
-            for name in self.NAMES:
+            for name in cls.NAMES:
                 guest.do("delete_database", database={"_name": name})
 
         def page(self, guest: Guest, **asked: object) -> tuple[list[str], str | None]:

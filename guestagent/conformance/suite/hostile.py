@@ -55,9 +55,8 @@ PASSWORDS = (
     "\ud800",
 )
 REFUSALS = ("InvalidValue", "InvalidArguments")
-BOUND = pytest.mark.parametrize(
-    "claimed", [one for one in contract.CALLS if one.capability != "operations"], ids=lambda declared: declared.name
-)
+CALLS = {declared.name: declared for declared in contract.CALLS}
+BOUND = pytest.mark.parametrize("claimed", CALLS)
 
 
 class TestHostileNames:
@@ -112,8 +111,9 @@ class TestHostileNames:
     @claims("list_databases")
     @pytest.mark.parametrize("marker", ["'; --", "nul\0", "😀", "%", "\ud800"], ids=ascii)
     def test_the_marker_of_a_page(self, guest: Guest, marker: str) -> None:
-        page, _ = guest.do("list_databases", limit=1, marker=marker, include_marker=True)
-        assert [one["_name"] for one in page] in ([], [KEPT])
+        refused = guest.attempt("list_databases", limit=1, marker=marker, include_marker=True)
+        assert refused is None or refused.kind in REFUSALS, refused
+        assert databases.names(guest) == [KEPT]
 
     @claims("list_databases")
     def test_the_limit_of_a_page(self, guest: Guest) -> None:
@@ -132,16 +132,18 @@ class TestHostileArguments:
         assert failure.message.isprintable()
 
     @BOUND
-    def test_one_that_nobody_declared(self, guest: Guest, claimed: Call) -> None:
-        self.refused(guest, claimed, {**least(claimed), "no_such_argument": 1})
+    def test_one_that_nobody_declared(self, guest: Guest, claimed: str) -> None:
+        declared = CALLS[claimed]
+        self.refused(guest, declared, {**least(declared), "no_such_argument": 1})
 
     @BOUND
-    def test_one_of_another_type_and_one_that_is_missing(self, guest: Guest, claimed: Call) -> None:
-        wrong = ill_typed(claimed)
+    def test_one_of_another_type_and_one_that_is_missing(self, guest: Guest, claimed: str) -> None:
+        declared = CALLS[claimed]
+        wrong = ill_typed(declared)
         if wrong is not None:
-            self.refused(guest, claimed, wrong)
-        if least(claimed):
-            self.refused(guest, claimed, {})
+            self.refused(guest, declared, wrong)
+        if least(declared):
+            self.refused(guest, declared, {})
 
     def test_a_call_that_is_not_in_the_contract(self, guest: Guest) -> None:
         for name in ("no_such_call", "__init__", "service_status", "guest", "tidy"):

@@ -8,16 +8,19 @@ from guestagent.conformance.claims import claims, given
 from guestagent.conformance.guest import Guest, MakeGuest
 from guestagent.conformance.poll import eventually
 
+LATE: dict[str, dict[str, object]] = {"create_database": {"databases": [{"_name": "late"}]}}
+"""Arguments of calls for which nobody is there."""
 
-def lasting(guest: Guest) -> None:
-    """Data are as they were, where the datastore keeps any."""
+
+def write(guest: Guest) -> None:
+    """Have a user write something."""
+    guest.datastore.write(guest.account, "lasting", "data")
+
+
+def check_written(guest: Guest) -> None:
+    """It is still there after the server has started anew, where the datastore keeps data."""
     if type(guest.datastore).keeps_data:
         assert guest.datastore.read(guest.account, "lasting") == "data"
-
-
-@pytest.fixture
-def written(guest: Guest) -> None:
-    guest.datastore.write(guest.account, "lasting", "data")
 
 
 @claims("prepare")
@@ -61,13 +64,14 @@ class TestStartsAndStops:
         guest.do("restart")
 
     @given("write", "read")
-    def test_a_restart_is_another_process_with_the_same_data(self, guest: Guest, written: None) -> None:
+    def test_a_restart_is_another_process_with_the_same_data(self, guest: Guest) -> None:
+        write(guest)
         heard, pid = guest.heard, guest.server_pid
         guest.do("restart")
         guest.wait_for_status("restarting", after=heard)
         guest.wait_for_status("healthy", after=heard)
         assert guest.server_pid not in (pid, None)
-        lasting(guest)
+        check_written(guest)
 
     def test_a_stopped_server_stays_stopped(self, guest: Guest) -> None:
         heard = guest.heard
@@ -85,20 +89,10 @@ class TestStartsAndStops:
         guest.do("start_db_with_conf_changes", config_contents=contents, ds_version=guest.datastore.version)
         assert guest.status() == "healthy"
 
-    @pytest.mark.parametrize(
-        ("method", "arguments"),
-        [
-            pytest.param("list_users", {}, marks=claims("list_users")),
-            pytest.param("list_databases", {}, marks=claims("list_databases")),
-            pytest.param("enable_root", {}, marks=claims("enable_root")),
-            pytest.param("create_database", {"databases": [{"_name": "late"}]}, marks=claims("create_database")),
-        ],
-    )
-    def test_a_server_that_is_down_is_said_to_be_down(
-        self, guest: Guest, method: str, arguments: dict[str, object]
-    ) -> None:
+    @pytest.mark.parametrize("claimed", ["list_users", "list_databases", "enable_root", "create_database"])
+    def test_a_server_that_is_down_is_said_to_be_down(self, guest: Guest, claimed: str) -> None:
         guest.do("stop_db")
-        assert guest.refusal(method, arguments).kind == "DatastoreDown"
+        assert guest.refusal(claimed, LATE.get(claimed, {})).kind == "DatastoreDown"
 
 
 @claims("prepare", "restart")
@@ -106,15 +100,17 @@ class TestDeaths:
     """Nobody asked for it."""
 
     @given("write", "read")
-    def test_a_server_that_dies_is_started_again(self, guest: Guest, written: None) -> None:
+    def test_a_server_that_dies_is_started_again(self, guest: Guest) -> None:
+        write(guest)
         heard = guest.heard
         pid = guest.kill_server()
         guest.wait_for_status("crashed", after=heard)
         eventually(lambda: guest.server_pid not in (pid, None) and guest.status() == "healthy", timeout=60)
-        lasting(guest)
+        check_written(guest)
 
     @given("write", "read")
-    def test_a_server_outlives_its_agent(self, guest: Guest, written: None) -> None:
+    def test_a_server_outlives_its_agent(self, guest: Guest) -> None:
+        write(guest)
         pid = guest.server_pid
         guest.kill_agent()
         assert guest.status() == "healthy"
@@ -122,9 +118,10 @@ class TestDeaths:
         assert guest.datastore.read(guest.account, "lasting") == "data"
 
     @given("write", "read")
-    def test_a_power_cut_takes_both_and_both_come_again(self, guest: Guest, written: None) -> None:
+    def test_a_power_cut_takes_both_and_both_come_again(self, guest: Guest) -> None:
+        write(guest)
         guest.agent.kill()
         pid = guest.kill_server()
         guest.agent.boot(guest.wire)
         eventually(lambda: guest.server_pid not in (pid, None) and guest.status() == "healthy", timeout=60)
-        lasting(guest)
+        check_written(guest)

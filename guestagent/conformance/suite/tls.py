@@ -18,7 +18,8 @@ class TestTls:
     """With certificates of an authority of the tests' own."""
 
     @pytest.fixture(scope="class")
-    def authority(self, tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    @classmethod
+    def authority(cls, tmp_path_factory: pytest.TempPathFactory) -> Authority:
         return Authority(tmp_path_factory.mktemp("authority"))
 
     @pytest.fixture(autouse=True)
