@@ -55,7 +55,10 @@ def _matrix() -> Answer:
         text.table(["DATASTORE", "PACKAGE", "VERSION", "MATURITY"], [list(one.values()) for one in datastores]),
         text.table(
             ["CAPABILITY", "CALL", "SINCE", *(one.name.upper() for one in found)],
-            [[call["capability"], call["name"], call["since"], *call["supported"].values()] for call in calls],
+            [
+                [declared.capability, declared.name, declared.since, *(declared in one.supported for one in found)]
+                for declared in CALLS
+            ],
         ),
     ]
     return Answer({"datastores": datastores, "calls": calls}, "\n\n".join(tables))
