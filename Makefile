@@ -11,7 +11,7 @@ DEMO_PACKAGES := mariadb-server
 TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount rabbitmq-server systemd systemd-container util-linux xfsprogs
 BENCH_PACKAGES := strace
 
-ON_BOTH_PATHS := tests/functional/mariadb tests/functional/rpc tests/functional/service tests/interop
+ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/rpc tests/functional/service tests/interop
 
 PYTEST := $(BIN)/python -m pytest --timeout=300
 
@@ -28,7 +28,7 @@ demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=r
 
 .PHONY: test
 test: deps venv lint ## Install what the tests need, check the style, run all tests.
-	@$(PYTEST) tests/unit tests/functional tests/interop tests/isolation tests/crash
+	@$(PYTEST) tests/unit tests/functional tests/conformance tests/interop tests/isolation tests/crash
 	@echo "Once more on the code path 'convergence': all tests in which a guest changes something"
 	@TEST_ENGINE=convergence $(PYTEST) $(ON_BOTH_PATHS)
 
@@ -39,6 +39,10 @@ unit: venv ## Run the tests that need nothing but Python.
 .PHONY: functional
 functional: deps venv ## Run the tests on a real broker, a real MariaDB and real block devices.
 	@$(PYTEST) tests/functional
+
+.PHONY: conformance
+conformance: deps venv ## Run the conformance kit on every datastore of the tree.
+	@$(PYTEST) tests/conformance
 
 .PHONY: interop
 interop: deps venv ## Run the tests with the control plane's own client.

@@ -9,7 +9,6 @@ import msgspec
 from guestagent.contract import Call
 
 PLAIN: dict[Any, Any] = {str: "x", int: 1, float: 1.0, bool: True, dict: {}, list: [], tuple: [], type(None): None}
-OF_ANOTHER_TYPE: dict[Any, Any] = {str: 7, int: "x", float: "x", bool: "x", dict: "x", list: "x", tuple: "x"}
 
 
 def least(declared: Call) -> dict[str, Any]:
@@ -25,9 +24,10 @@ def ill_typed(declared: Call) -> dict[str, Any] | None:
     """The same and one argument of a type that it cannot have; none: the call has no arguments."""
     for field in msgspec.structs.fields(declared.arguments):
         kinds = {_kind(hint) for hint in _choices(field.type)}
-        for kind, other in OF_ANOTHER_TYPE.items():
-            if kind in kinds and type(other) not in kinds and not (isinstance(other, str) and str in kinds):
-                return {**least(declared), field.encode_name: other}
+        if str not in kinds:
+            return {**least(declared), field.encode_name: "x"}
+        if not kinds & {int, float}:
+            return {**least(declared), field.encode_name: 7}
     return None
 
 

@@ -37,24 +37,6 @@ def make_instance(broker: Rabbit, exchange: str, wire: Wire, conductor: Conducto
             print(f"--- log of {instance.id}\n{instance.agent.tail(100)}")
 
 
-def test_a_full_backup_is_made_told_and_restored(make_instance: MakeInstance) -> None:
-    first = make_instance()
-    assert first.prepare().method == "notify_end"
-    first.fill("wares")
-    found = completed(first.back_up())
-    assert found["location"].startswith("local://database_backups/")
-    assert found["size"] > 0
-    assert "backup_type" not in found
-
-    second = make_instance()
-    assert second.prepare(databases=[], users=[], backup_info=backup_info(found)).method == "notify_end"
-    assert second.checksum("wares") == first.checksum("wares")
-    # The agent of the second has its own way in, and the server is its own.
-    page, _ = second.wire.call(second.id, "list_databases", {"limit": 20})
-    assert [database["_name"] for database in page] == ["shop"]
-    assert second.conductor.statuses(second.id)[-1] == "healthy"
-
-
 def test_a_chain_of_incremental_backups_is_restored(make_instance: MakeInstance) -> None:
     first = make_instance()
     first.prepare()

@@ -40,18 +40,6 @@ def attach(manager: MariaDBManager, values: dict[str, Any]) -> None:
 class TestLive:
     """What the server takes while it runs."""
 
-    def test_a_setting_applies_now_and_after_a_restart(self, guest: Machine, manager: MariaDBManager) -> None:
-        attach(manager, {"max_connections": 200})
-        assert variable(manager, "max_connections") == 200
-        assert guest.reports == []
-        manager.restart(CONTEXT)
-        assert variable(manager, "max_connections") == 200
-
-        manager.update_overrides(CONTEXT, {}, remove=True)
-        manager.apply_overrides(CONTEXT, {"max_connections": 100})
-        assert variable(manager, "max_connections") == 100
-        assert overrides(manager) == ""
-
     @pytest.mark.parametrize(
         ("name", "given", "found"),
         [
@@ -226,11 +214,6 @@ class TestBase:
         assert variable(manager, "innodb_buffer_pool_size") == 300 << 20
         manager.start_db_with_conf_changes(CONTEXT, FLAVOUR)
         assert variable(manager, "innodb_buffer_pool_size") == 150 << 20
-
-    def test_the_users_part_survives_a_new_flavour(self, manager: MariaDBManager) -> None:
-        attach(manager, {"max_connections": 190})
-        manager.start_db_with_conf_changes(CONTEXT, FLAVOUR)
-        assert variable(manager, "max_connections") == 190
 
     @pytest.mark.parametrize("line", ["innodb_page_size = 64K", "character_set_server = klingon"])
     def test_a_flavour_that_the_server_does_not_start_with_leaves_the_previous_one(

@@ -4,7 +4,7 @@ import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
+from guestagent.contract.errors import InvalidValue, NotFound
 from tests.functional.mariadb.machine import CONTEXT, Machine
 
 HOSTILE = [
@@ -100,13 +100,6 @@ def test_a_character_set_that_the_server_does_not_know_is_refused(
     assert "odd" not in names(manager)
 
 
-def test_a_list_is_created_up_to_the_one_that_fails(manager: MariaDBManager) -> None:
-    with pytest.raises(AlreadyExists, match="'list1'"):
-        manager.create_database(CONTEXT, [Database("list1"), Database("list2"), Database("list1"), Database("list3")])
-    assert {"list1", "list2"} <= set(names(manager))
-    assert "list3" not in names(manager)
-
-
 def test_dropping_what_is_not_there_says_so(manager: MariaDBManager) -> None:
     with pytest.raises(NotFound, match="'never'"):
         manager.delete_database(CONTEXT, Database("never"))
@@ -137,22 +130,7 @@ class TestPages:
             found += names
         assert tuple(name for name in found if name.startswith("page-")) == self.NAMES
 
-    def test_the_marker_is_on_the_page_when_that_is_asked(self, manager: MariaDBManager) -> None:
-        assert self.page(manager, limit=1, marker="page-B", include_marker=True) == (["page-B"], "page-B")
-        assert self.page(manager, limit=1, marker="page-B", include_marker=False) == (["page-a"], "page-a")
-
     def test_a_marker_need_not_exist(self, manager: MariaDBManager) -> None:
         assert self.page(manager, limit=1, marker="page-AA", include_marker=True) == (["page-B"], "page-B")
         for marker in ("'; --", "\0", "😀", "a`b", "%"):
             self.page(manager, limit=1, marker=marker, include_marker=True)
-
-    def test_the_last_page_has_no_next_one(self, manager: MariaDBManager) -> None:
-        everything, marker = self.page(manager)
-        assert marker is None
-        assert self.page(manager, limit=0) == (everything, None)
-        assert self.page(manager, limit=len(everything)) == (everything, None)
-        assert self.page(manager, limit=len(everything) - 1)[1] == everything[-2]
-
-    def test_a_negative_limit_is_refused(self, manager: MariaDBManager) -> None:
-        with pytest.raises(InvalidValue):
-            manager.list_databases(CONTEXT, limit=-1)

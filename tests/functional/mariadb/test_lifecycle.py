@@ -36,49 +36,6 @@ def pid(guest: Machine, manager: MariaDBManager) -> int:
     return found
 
 
-def kill(guest: Machine, manager: MariaDBManager) -> None:
-    victim = pid(guest, manager)
-    os.kill(victim, signal.SIGKILL)
-    eventually(lambda: guest.processes.pid(manager.service()) is None, message="the server survived")
-
-
-def test_a_restart_is_another_process_with_the_same_data(guest: Machine, manager: MariaDBManager) -> None:
-    manager.create_database(CONTEXT, [Database("lasting")])
-    before = pid(guest, manager)
-    manager.restart(CONTEXT)
-    assert pid(guest, manager) != before
-    assert Database("lasting", "utf8mb4", "utf8mb4_general_ci") in manager.list_databases(CONTEXT)[0]
-    assert guest.reports == [ServiceStatus.RESTARTING, ServiceStatus.HEALTHY]
-
-
-def test_a_stopped_server_stays_stopped(guest: Machine, manager: MariaDBManager) -> None:
-    for _ in range(2):
-        manager.stop_db(CONTEXT)
-        assert manager.service_status() is ServiceStatus.SHUTDOWN
-        assert guest.reports[-1] is ServiceStatus.SHUTDOWN
-    rebooted = guest.manager()
-    rebooted.ensure_running()
-    assert rebooted.service_status() is ServiceStatus.SHUTDOWN
-    rebooted.restart(CONTEXT)
-    assert rebooted.service_status() is ServiceStatus.HEALTHY
-
-
-def test_an_agent_that_starts_again_finds_the_server(guest: Machine, manager: MariaDBManager) -> None:
-    before = pid(guest, manager)
-    again = guest.manager()
-    again.ensure_running()
-    assert again.service_status() is ServiceStatus.HEALTHY
-    assert pid(guest, again) == before
-
-
-def test_an_agent_that_starts_after_a_power_cut_starts_the_server(guest: Machine, manager: MariaDBManager) -> None:
-    kill(guest, manager)
-    again = guest.manager()
-    assert again.service_status() is ServiceStatus.CRASHED
-    again.ensure_running()
-    assert again.service_status() is ServiceStatus.HEALTHY
-
-
 def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine, manager: MariaDBManager) -> None:
     manager.stop_server()
     for left in manager.layout.socket.parent.iterdir():

@@ -8,13 +8,6 @@ from guestagent.contract.errors import InvalidValue
 from tests.functional.mariadb.machine import CONTEXT, Machine
 
 
-def test_root_is_disabled_until_it_is_asked_for(guest: Machine, manager: MariaDBManager) -> None:
-    assert not manager.is_root_enabled(CONTEXT)
-    for password in ("", "invalid", "root"):
-        with pytest.raises(pymysql.err.OperationalError):
-            guest.log_in("root", password)
-
-
 def test_an_enabled_root_can_do_everything(guest: Machine, manager: MariaDBManager) -> None:
     root = manager.enable_root(CONTEXT)
     assert (root.name, root.host, root.is_root) == ("root", "%", True)
@@ -23,14 +16,6 @@ def test_an_enabled_root_can_do_everything(guest: Machine, manager: MariaDBManag
     guest.ask("root", root.password or "", "CREATE USER made_by_root")
     guest.ask("root", root.password or "", "GRANT ALL ON *.* TO made_by_root WITH GRANT OPTION")
     guest.ask("root", root.password or "", "DROP USER made_by_root")
-
-
-def test_each_enabling_has_a_password_of_its_own(guest: Machine, manager: MariaDBManager) -> None:
-    first, second = manager.enable_root(CONTEXT).password or "", manager.enable_root(CONTEXT).password or ""
-    assert first != second
-    assert guest.ask("root", second, "SELECT 1") == ((1,),)
-    with pytest.raises(pymysql.err.OperationalError):
-        guest.log_in("root", first)
 
 
 def test_a_password_can_be_given(guest: Machine, manager: MariaDBManager) -> None:

@@ -53,12 +53,6 @@ def cipher_of(guest: Machine, authority: Authority) -> str:
     return str(cipher)
 
 
-def test_tls_is_off_until_it_is_asked_for(guest: Machine, manager: MariaDBManager, authority: Authority) -> None:
-    assert manager.ssl_show(CONTEXT) == {"status": "off"}
-    assert enters(guest)
-    assert not enters(guest, tls=authority.trusting())
-
-
 def test_basic_is_for_those_who_want_it(guest: Machine, manager: MariaDBManager, authority: Authority) -> None:
     container = authority.container("db-1")
     assert manager.ssl_action(CONTEXT, "basic", container, enable=1) == TlsResult(restart_required=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from guestagent.cmd import guestagentctl
+from guestagent.contract import CALLS
 from tests.unit.cmd.conftest import GUEST_ID, Machine, answered
 
 OPTIONS = """
@@ -20,12 +21,22 @@ def list_opts():
 WITHOUT_MESSAGING = """
 import sys
 from guestagent.cmd import guestagentctl
+from guestagent.contract import CALLS
 code = guestagentctl.main(sys.argv[1:])
 assert "oslo_messaging" not in sys.modules
 sys.exit(code)
 """
 
 PASSWORD = "geheim"
+
+
+BETA = """
+from guestagent.manager import BaseDatastoreManager
+
+class Manager(BaseDatastoreManager):
+    def enable_root(self, context):
+        raise NotImplementedError
+"""
 
 
 @pytest.fixture
@@ -67,6 +78,38 @@ def test_plugins_shows_what_is_declared_and_missing(machine: Machine) -> None:
     assert ["guestagent.datastore", "gamma", "no", "yes", "-"] in lines
     assert ["guestagent.backup", "beta", "no", "yes", "-"] in lines
     assert ["guestagent.datastore", "alpha", "yes", "no", "-"] in lines
+
+
+def test_the_matrix_shows_which_calls_the_installed_datastores_support(machine: Machine) -> None:
+    machine.site.install(
+        "guest-beta", {"beta": BETA}, {"guestagent.datastore": {"beta": "beta:Manager"}}, version="2.0"
+    )
+
+    matrix = answered(machine.ctl("plugins", "--matrix", "--json"))
+    shown = {one["name"]: one for one in matrix["datastores"]}
+    assert shown["alpha"] == {"name": "alpha", "distribution": "guest-alpha", "version": "1.0", "maturity": None}
+    supported = {call["name"]: (call["supported"]["alpha"], call["supported"]["beta"]) for call in matrix["calls"]}
+    assert [*supported] == [declared.name for declared in CALLS]
+    assert supported["create_database"] == (True, False)
+    assert supported["enable_root"] == (False, True)
+    assert supported["rpc_ping"] == (True, True)
+    assert supported["create_backup"] == (False, False)
+
+    lines = [line.split() for line in machine.ctl("plugins", "--matrix").stdout.splitlines()]
+    head = next(line for line in lines if line[:3] == ["CAPABILITY", "CALL", "SINCE"])
+    row = dict(zip(head, next(line for line in lines if line[:2] == ["root", "enable_root"]), strict=True))
+    assert (row["SINCE"], row["ALPHA"], row["BETA"]) == ("1.0", "no", "yes")
+
+
+def test_a_datastore_that_cannot_be_imported_is_named(machine: Machine) -> None:
+    machine.site.install("guest-beta", {"beta": "1 / 0"}, {"guestagent.datastore": {"beta": "beta:Manager"}})
+
+    process = machine.ctl("plugins", "--matrix")
+
+    assert process.returncode != 0
+    assert "'beta'" in process.stderr
+    assert "ZeroDivisionError" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize("injected", [{}, {"guest_id": GUEST_ID}])
