@@ -4,6 +4,8 @@ import json
 import os
 import re
 import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +23,7 @@ FILE = ROOT / EXAMPLE / "tests" / "test_conformance.py"
 WRONG = """
 class Wrong(Memcached):
     keeps_data = True
-    live, restart = Setting("threads", 3), Setting("memory-limit", 90, seen=90 << 20)
+    live, restart = Setting("threads", 3), Setting("threads", 2, seen=5)
     refused = (Setting("threads", 2),)
     lose_root_disk = Datastore.lose_root_disk
 
@@ -42,10 +44,12 @@ def image(runtime_wheel: Path, example_wheel: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def author(runtime_wheel: Path, example_wheel: Path) -> Path:
-    """The interpreter of the plugin's author: the same and the conformance kit."""
-    kit = build_wheel("guestagent/conformance")
-    return environment("author-memcached", [str(runtime_wheel), str(kit), str(example_wheel)])
+def author(runtime_wheel: Path, example_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the plugin's author has installed beside the libraries: the runtime, the conformance kit and the example."""
+    installed = tmp_path_factory.mktemp("author")
+    for wheel in (runtime_wheel, build_wheel("guestagent/conformance"), example_wheel):
+        zipfile.ZipFile(wheel).extractall(installed)
+    return installed
 
 
 def test_an_image_holds_the_runtime_and_the_example_and_nothing_else_of_ours(image: Path) -> None:
@@ -72,10 +76,11 @@ def try_on(image: Path, author: Path, rabbit: Rabbit, tmp_path: Path) -> Callabl
     rabbit.start()
 
     def run(file: Path, *arguments: str) -> str:
-        command = [author, "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+        author_has = {"PYTHONPATH": str(author), "TRANSPORT_URL": rabbit.url, "GUESTAGENT_PYTHON": str(image)}
         done = subprocess.run(
             [*command, *arguments, file],
-            env={**os.environ, "TRANSPORT_URL": rabbit.url, "GUESTAGENT_PYTHON": str(image)},
+            env=os.environ | author_has,
             cwd=tmp_path,
             capture_output=True,
             text=True,
