@@ -1,5 +1,6 @@
 """``matrix.md``: which calls the datastores of this tree support, from their classes."""
 
+import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,18 @@ strategy for the datastore on the image.
 
 def page() -> str:
     """The whole page."""
-    found = [column for column in columns() if (DATASTORES / column.name).is_dir()]
+    found = [column for column in columns() if column.distribution in _distributions()]
     return "\n".join([OPENING.rstrip(), *_datastores(found), *_calls(found), ""])
+
+
+def _distributions() -> set[str]:
+    """The names of the distributions in the tree; one may bring several datastores."""
+    parser = configparser.ConfigParser()
+    names = set()
+    for settings in DATASTORES.glob("*/setup.cfg"):
+        parser.read(settings)
+        names.add(parser["metadata"]["name"])
+    return names
 
 
 def _datastores(found: list[Column]) -> Iterator[str]:

@@ -58,7 +58,6 @@ class Datastore(abc.ABC):
     :cvar version: of the datastore, as the control plane names it.
     :cvar config_contents: the base configuration that comes with a flavour.
     :cvar keeps_data: what is written is there after a restart of the server.
-    :cvar backs_up_users: a backup holds the users too.
     :cvar backup_strategy: the strategy that an image with the datastore declares.
     :cvar live: a setting that the running server takes.
     :cvar restart: a setting that waits for a restart.
@@ -71,7 +70,6 @@ class Datastore(abc.ABC):
     version: ClassVar[str] = "1.0"
     config_contents: ClassVar[str | None] = None
     keeps_data: ClassVar[bool] = True
-    backs_up_users: ClassVar[bool] = True
     backup_strategy: ClassVar[str | None] = None
     live: ClassVar[Setting | None] = None
     restart: ClassVar[Setting | None] = None

@@ -42,8 +42,7 @@ class TestBackups:
 
         found = {"id": info["id"], "location": ended["location"], "checksum": ended["checksum"], "type": "full"}
         other = make_guest()
-        users: dict[str, Any] = {"users": []} if type(guest.datastore).backs_up_users else {}
-        other.prepare(databases=[], backup_info={**found, "storage_driver": "local"}, **users)
+        other.prepare(databases=[], users=[], backup_info={**found, "storage_driver": "local"})
         assert other.status() == "healthy"
         assert other.datastore.read(other.account, "backed-up") == "data"
         assert other.datastore.read(other.account, "later") is None
