@@ -182,7 +182,7 @@ class AgentProcess:
                 "process_control": "plain",
                 "report_interval": 1,
             },
-            **code_path.OPTIONS,
+            **code_path.options(),
         }
 
 

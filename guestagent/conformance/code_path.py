@@ -5,5 +5,8 @@ import os
 from guestagent.contract.operations import CodePath
 
 PATH = CodePath(os.environ.get("TEST_ENGINE") or CodePath.LEGACY.value)
-OPTIONS: dict[str, dict[str, object]] = {"operations": {"convergence_engine": PATH is CodePath.CONVERGENCE}}
-"""What an agent of the tests is configured with."""
+
+
+def options() -> dict[str, dict[str, object]]:
+    """What an agent of the tests is configured with; the caller's own to change."""
+    return {"operations": {"convergence_engine": PATH is CodePath.CONVERGENCE}}
