@@ -18,6 +18,8 @@ OVERRIDES = "overrides"
 AGENT = "agent"
 LAYERS = (BASE, OVERRIDES, AGENT)
 """In the order of their strength: what the agent must have its way with comes last."""
+CHANGEABLE = (BASE, OVERRIDES)
+"""What somebody else decides, and a server may refuse."""
 
 
 class ConfigurationFiles:
@@ -53,6 +55,10 @@ class ConfigurationFiles:
         """Replace a file that belongs to the layers and is none, for example the one that includes them."""
         files.ensure_directory(path.parent, mode=0o750, group=self._reader)
         files.write(path, text, mode=0o640 if self._reader else 0o600, group=self._reader)
+
+    def beside(self, name: str) -> "ConfigurationFiles":
+        """Other layers of the same server, kept in a directory below."""
+        return ConfigurationFiles(self.directory / name, self._suffix, self._reader)
 
     def snapshot(self) -> dict[str, str]:
         """The texts of all layers, for :meth:`restore`."""
@@ -137,7 +143,58 @@ class Configurable(BaseDatastoreManager, abc.ABC):
 
     def tidy(self) -> None:
         super().tidy()
-        files.sweep(self.configuration.directory)
+        for layers in (self.configuration, self.last_good, self.replaced):
+            files.sweep(layers.directory)
+
+    @property
+    def last_good(self) -> ConfigurationFiles:
+        """The layers with which the server is known to run: the way back when it does not start with new ones."""
+        return self.configuration.beside("last-good")
+
+    def remember_good(self) -> None:
+        """Take note that the server runs with the present configuration."""
+        for layer in CHANGEABLE:
+            text = self.configuration.read(layer)
+            if text != self.last_good.read(layer):
+                self.last_good.write(layer, text)
+        self.remember_replaced(None)
+
+    def return_to_good(self) -> bool:
+        """Put the layers back with which the server last ran.
+
+        :returns: whether they were others than the present ones.
+        """
+        changed = False
+        for layer in CHANGEABLE:
+            text = self.last_good.read(layer)
+            if self.last_good.path(layer).exists() and text != self.configuration.read(layer):
+                self.configuration.write(layer, text)
+                changed = True
+        return changed
+
+    @property
+    def replaced(self) -> ConfigurationFiles:
+        """The overrides that the last :meth:`update_overrides` replaced, until the server runs with the new ones."""
+        return self.configuration.beside("replaced")
+
+    def replaced_overrides(self) -> str | None:
+        """Their text; none: the server runs with the present ones, as far as anybody knows."""
+        return self.replaced.read(OVERRIDES) if self.replaced.path(OVERRIDES).exists() else None
+
+    def remember_replaced(self, text: str | None) -> None:
+        """Keep such a text, or forget it; repeating it is safe."""
+        if text is None:
+            self.replaced.path(OVERRIDES).unlink(missing_ok=True)
+        else:
+            self.replaced.write(OVERRIDES, text)
+
+    def take_overrides_back(self) -> None:
+        """Put the replaced overrides in the place of those that the running server has refused.
+
+        They are on disk already, and would come into force with its next start.
+        """
+        if (replaced := self.replaced_overrides()) is not None:
+            self.configuration.write(OVERRIDES, replaced)
 
     def reset_configuration(self, context: RequestContext, configuration: dict[str, Any]) -> None:
         contents = contents_of(configuration)
@@ -148,12 +205,26 @@ class Configurable(BaseDatastoreManager, abc.ABC):
         # The control plane always sends the whole group, so that what left it is forgotten with or
         # without ``remove``.
         text = self.render(overrides)
-        write = self.configuration_step("write the overrides", lambda: self.configuration.write(OVERRIDES, text))
-        self.guest.carry_out(Plan("update the overrides", [write]))
+
+        def remember() -> None:
+            present = self.configuration.read(OVERRIDES)
+            if present != text:  # a request that came twice must not forget what the first one has replaced
+                self.remember_replaced(present)
+
+        steps = [
+            Step(
+                "remember the present overrides",
+                remember,
+                keep=self.replaced_overrides,
+                undo=self.remember_replaced,
+            ),
+            self.configuration_step("write the overrides", lambda: self.configuration.write(OVERRIDES, text)),
+        ]
+        self.guest.carry_out(Plan("update the overrides", steps))
 
     def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
         def apply() -> None:
-            if self.apply_live(overrides):
+            if self._applied(overrides):
                 self.guest.report(ServiceStatus.RESTART_REQUIRED)
 
         step = Step(
@@ -162,4 +233,14 @@ class Configurable(BaseDatastoreManager, abc.ABC):
             keep=lambda: self.live_values(overrides),
             undo=self.return_to_live_values,
         )
-        self.guest.carry_out(Plan("apply the overrides", [step]))
+        try:
+            self.guest.carry_out(Plan("apply the overrides", [step]))
+        finally:
+            self.remember_replaced(None)
+
+    def _applied(self, overrides: Mapping[str, Any]) -> list[str]:
+        try:
+            return self.apply_live(overrides)
+        except InvalidValue:
+            self.take_overrides_back()
+            raise

@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
 
@@ -21,6 +21,9 @@ from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
 from guestagent.system import waiting
 from guestagent.system.processes import ProcessState, Service
+
+if TYPE_CHECKING:
+    from guestagent.capabilities.error_log import ErrorLog
 
 LOG = log.getLogger(__name__)
 
@@ -63,6 +66,11 @@ class ManagedServer(Configurable, abc.ABC):
     @abc.abstractmethod
     def answers(self) -> bool:
         """Whether the server answers a trivial request now; false, not an error, when it does not."""
+
+    @property
+    def error_log(self) -> "ErrorLog | None":
+        """Where the server says why it does not start, if that can be read."""
+        return None
 
     @abc.abstractmethod
     def prepare_steps(self, preparation: Preparation) -> Sequence[Step]:
@@ -188,11 +196,40 @@ class ManagedServer(Configurable, abc.ABC):
         return self.guest.processes.state(self.service()) is not ProcessState.RUNNING
 
     def start_server(self) -> None:
-        """Start the server and wait until it answers; repeating it is safe.
+        """Start the server; when it does not come up with a changed configuration, with the previous one.
+
+        Repeating it is safe.
+
+        :raises InvalidValue: it runs, with the previous configuration.
+        :raises DatastoreError: it does not run.
+        """
+        try:
+            self.launch_server()
+        except DatastoreError as error:
+            if not self.is_down() or not self.return_to_good():
+                raise
+            LOG.error("The changed configuration is taken back: %s", error)
+            self.stop_server()
+            self.launch_server()
+            problem = f"the server has the previous one, because with it: {error}"
+            raise InvalidValue(subject="The changed configuration", problem=problem) from error
+        self.remember_good()
+
+    def launch_server(self) -> None:
+        """Start the server as it is configured and wait until it answers; repeating it is safe.
 
         :raises DatastoreError: it ended, or did not answer in ``[agent] server_start_timeout``.
         """
-        service = self.service()
+        log_size = self.error_log.size() if self.error_log else 0
+        try:
+            self._launch(self.service())
+        except DatastoreError as error:
+            if self.error_log and (reasons := self.error_log.reasons(log_size)):
+                problem = f"{error.facts['problem']}: {reasons}"
+                raise DatastoreError(subject=error.facts["subject"], problem=problem) from error
+            raise
+
+    def _launch(self, service: Service) -> None:
         try:
             self.guest.processes.start(service)
         except SystemFailure:

@@ -121,6 +121,21 @@ class TlsFiles:
             texts[self.ca] = container.ca
         return {path.name: text for path, text in texts.items()}
 
+    def try_out(self) -> None:
+        """Load the files as a server will that uses OpenSSL: it does not start with what OpenSSL refuses.
+
+        :raises InvalidValue: OpenSSL refuses them.
+        """
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.certificate, self.private_key)
+            if self.ca.exists():
+                context.load_verify_locations(self.ca)
+        except ssl.SSLError as error:
+            raise InvalidValue(subject="The certificate", problem=f"OpenSSL says {error.reason or error}") from None
+
     def _all(self) -> tuple[Path, ...]:
         return (self.private_key, self.certificate, self.ca)
 
@@ -195,6 +210,21 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         self.guest.carry_out(Plan("roll TLS back", steps))
         mode = self.guest.record.current.tls_mode
         return TlsRollback(restart_required=outcome.restart_required, status=ON if mode else OFF, mode=mode)
+
+    def recover_tls(self, configure: Callable[[str], None]) -> None:
+        """Use the volume's certificates again, as the control plane's record says, after a rebuild.
+
+        :param configure: writes the server's configuration for a mode.
+        """
+        mode = self.guest.conf.ssl_mode
+        if mode not in MODES:
+            return
+        if not self.tls_files().certificate.exists():
+            LOG.warning("The control plane records TLS mode %s, and the volume holds no certificate", mode)
+            return
+        self.tls_files().try_out()
+        configure(mode)
+        self.guest.record.change(tls_mode=mode)
 
     def tidy(self) -> None:
         super().tidy()

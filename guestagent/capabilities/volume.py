@@ -1,17 +1,24 @@
 """The data volume of a database: a block device with a file system, mounted where the data lives."""
 
 import abc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from oslo_log import log
+
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import InvalidValue, NotFound
+from guestagent.contract.errors import DatastoreError, InvalidValue, NotFound
 from guestagent.contract.volumes import FilesystemStats
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
-from guestagent.system import volume
+from guestagent.system import files, volume
+
+LOG = log.getLogger(__name__)
 
 GIB = 1 << 30
+ROOM = 1 << 20
+"""Bytes that a small change of the data takes at most."""
 
 
 class DataVolume(BaseDatastoreManager, abc.ABC):
@@ -36,6 +43,19 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
     def device_path(self) -> str | None:
         """The data volume's device, if there is one."""
         return self.guest.record.current.device_path or self.default_device_path
+
+    def require_room(self) -> None:
+        """See that there is room on the volume for another user or database.
+
+        Without it a server may wait for room, for ever, or leave out a part of what it was asked for.
+
+        :raises DatastoreError: the volume is full.
+        """
+        space = volume.space(self.mount_point)
+        left = space.available_blocks * space.block_size
+        if left < ROOM:
+            problem = f"the volume at {self.mount_point} is full ({left // 1024} KiB left); free some or grow it"
+            raise DatastoreError(subject="The change", problem=problem)
 
     def volume_details(self) -> dict[str, Any]:
         """What the datastore adds to the statistics, as Trove's ``mgr_extra_info``."""
@@ -129,3 +149,63 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
 
     def _mount_point(self, asked: str | None) -> Path:
         return Path(asked) if asked else self.mount_point
+
+
+class DataDirectory(DataVolume):
+    """Data in one directory of the volume, made whole or not at all."""
+
+    @property
+    @abc.abstractmethod
+    def data_dir(self) -> Path:
+        """The data; when it exists it is complete."""
+
+    @property
+    @abc.abstractmethod
+    def data_owner(self) -> str | None:
+        """The server's account, also the name of its group; none: the agent's own."""
+
+    @abc.abstractmethod
+    def make_data(self, directory: Path) -> None:
+        """Make empty data in an empty directory of the server's account.
+
+        :raises GuestAgentError: it cannot be done; the directory is thrown away.
+        """
+
+    @property
+    def unfinished_data_dir(self) -> Path:
+        """Data in the making."""
+        return self.data_dir.with_name(f".{self.data_dir.name}-unfinished")
+
+    def initialise_data(self, fill: Callable[[Path], None] | None = None) -> None:
+        """Make the data, whole or not at all; those that exist are kept.
+
+        :param fill: makes them; none: they begin empty.
+        """
+        if self.data_dir.exists():
+            LOG.info("%s exists and is kept", self.data_dir)
+            return
+        self.discard_unfinished_data()
+        files.ensure_directory(self.unfinished_data_dir, mode=0o700, owner=self.data_owner, group=self.data_owner)
+        (fill or self.make_data)(self.unfinished_data_dir)
+        self.unfinished_data_dir.rename(self.data_dir)
+        files.sync_directory(self.data_dir.parent)
+
+    def discard_unfinished_data(self) -> None:
+        """Remove what an initialisation that did not get to its end has left; repeating it is safe."""
+        files.remove_tree(self.unfinished_data_dir)
+
+    def find_data(self) -> None:
+        """See that the volume holds data.
+
+        :raises NotFound: it does not.
+        """
+        if not self.data_dir.is_dir():
+            raise NotFound(subject=f"The data directory {self.data_dir}")
+
+    def data_step(self, fill: Callable[[Path], None] | None = None) -> Step:
+        """There are data; see :meth:`initialise_data`."""
+        return Step(
+            "restore the data" if fill else "initialise the data",
+            lambda: self.initialise_data(fill),
+            undo=lambda _: self.discard_unfinished_data(),
+        )

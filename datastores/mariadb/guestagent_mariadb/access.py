@@ -2,21 +2,19 @@
 
 from pathlib import Path
 
-from guestagent.contract.errors import DatastoreError, InvalidValue
+from guestagent.capabilities.volume import DataDirectory
+from guestagent.contract.errors import InvalidValue
 from guestagent.guest import Guest
-from guestagent.manager import BaseDatastoreManager
-from guestagent.system import volume
 from guestagent_mariadb import options
 from guestagent_mariadb.administrator import Administrator
 from guestagent_mariadb.connection import Connections
 from guestagent_mariadb.layout import Layout
 
 CREDENTIALS = "mariadb-administrator.cnf"
-ROOM = 1 << 20
 
 
-class ServerAccess(BaseDatastoreManager):
-    """Holds the connections; everything that asks the server derives from it."""
+class ServerAccess(DataDirectory):
+    """Holds the connections; everything that asks the server derives from it. Supports the capability *volumes*."""
 
     def __init__(self, guest: Guest) -> None:
         super().__init__(guest)
@@ -40,18 +38,21 @@ class ServerAccess(BaseDatastoreManager):
         """The account that the server runs as; none: the agent's own."""
         return self.options.account or None
 
-    def require_room(self) -> None:
-        """See that there is room on the volume for another user or database.
+    @property
+    def default_mount_point(self) -> str:
+        return str(self.options.mount_point)
 
-        Without it the server waits for room, for ever, or leaves out a part of what it was asked for.
+    @property
+    def default_device_path(self) -> str | None:
+        return self.options.device_path or None
 
-        :raises DatastoreError: the volume is full.
-        """
-        space = volume.space(self.layout.mount_point)
-        left = space.available_blocks * space.block_size
-        if left < ROOM:
-            problem = f"the volume at {self.layout.mount_point} is full ({left // 1024} KiB left); free some or grow it"
-            raise DatastoreError(subject="The change", problem=problem)
+    @property
+    def data_dir(self) -> Path:
+        return self.layout.data_dir
+
+    @property
+    def data_owner(self) -> str | None:
+        return self.account
 
 
 def refuse_reserved(what: str, name: str, reserved: frozenset[str]) -> None:

@@ -2,10 +2,10 @@
 
 import contextlib
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from guestagent.capabilities.idle import IdleConnection
 from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, InvalidValue
 from guestagent_mariadb.administrator import DATASTORE, Administrator
 
@@ -49,8 +49,7 @@ class Connections:
     def __init__(self, administrator: Administrator, timeout: Callable[[], int]) -> None:
         self._administrator = administrator
         self._timeout = timeout
-        self._lock = threading.Lock()
-        self._idle: Connection | None = None
+        self._idle: IdleConnection[Connection] = IdleConnection(self._open, _answers, _close)
 
     def execute(
         self, subject: str, statement: str, values: Sequence[object] = (), refusals: Refusals | None = None
@@ -63,12 +62,16 @@ class Connections:
         :raises DatastoreDown: the server does not answer, or not in time: it may yet do it.
         :raises DatastoreError: it refused, in its own words, and ``refusals`` says nothing else.
         """
-        with self._reporting(subject, refusals or {}), self._borrowed() as connection, connection.cursor() as cursor:
+        with (
+            self._reporting(subject, refusals or {}),
+            self._idle.borrowed() as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(statement, tuple(values))
 
     def fetch(self, subject: str, statement: str, values: Sequence[object] = ()) -> list[Row]:
         """All rows that a statement gives; arguments and errors as for :meth:`execute`."""
-        with self._reporting(subject, {}), self._borrowed() as connection, connection.cursor() as cursor:
+        with self._reporting(subject, {}), self._idle.borrowed() as connection, connection.cursor() as cursor:
             cursor.execute(statement, tuple(values))
             return list(cursor.fetchall())
 
@@ -114,41 +117,7 @@ class Connections:
 
     def close(self) -> None:
         """Close the idle connection, as before the server stops."""
-        with self._lock:
-            connection, self._idle = self._idle, None
-        if connection is not None:
-            _close(connection)
-
-    @contextlib.contextmanager
-    def _borrowed(self) -> "Iterator[Connection]":
-        connection = self._take() or self._open()
-        try:
-            yield connection
-        except BaseException:
-            # What state it is in depends on the error; a new one costs less than being wrong.
-            _close(connection)
-            raise
-        self._give_back(connection)
-
-    def _take(self) -> "Connection | None":
-        from guestagent_mariadb.client import Error
-
-        with self._lock:
-            connection, self._idle = self._idle, None
-        if connection is not None:
-            try:
-                connection.ping(reconnect=False)
-            except Error:
-                _close(connection)
-                return None
-        return connection
-
-    def _give_back(self, connection: "Connection") -> None:
-        with self._lock:
-            if self._idle is None:
-                self._idle = connection
-                return
-        _close(connection)
+        self._idle.close()
 
     def _connect(self, **options: Any) -> "Connection":
         from guestagent_mariadb import client
@@ -199,6 +168,16 @@ class Connections:
         if number in _NOT_LET_IN:
             return DatastoreDown(datastore=DATASTORE, problem=f"it did not let the agent in: {words}")
         return DatastoreError(subject=subject, problem=f"{words} (error {number})")
+
+
+def _answers(connection: "Connection") -> bool:
+    from guestagent_mariadb.client import Error
+
+    try:
+        connection.ping(reconnect=False)
+    except Error:
+        return False
+    return True
 
 
 def _close(connection: "Connection") -> None:

@@ -2,11 +2,11 @@
 
 import functools
 
+from guestagent.capabilities import paging
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
 from guestagent.operations.plan import Plan, Step
-from guestagent_mariadb import paging
 from guestagent_mariadb.access import ServerAccess, refuse_reserved
 from guestagent_mariadb.connection import Refusals
 from guestagent_mariadb.identifiers import check_database, quoted

@@ -1,20 +1,14 @@
 """From an empty volume to a server that only the agent can enter."""
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-
-from oslo_log import log
 
 from guestagent.capabilities.configuration import OVERRIDES
 from guestagent.capabilities.server import Preparation
-from guestagent.contract.errors import DatastoreError, NotFound, SystemFailure
+from guestagent.contract.errors import DatastoreError, SystemFailure
 from guestagent.operations.plan import Step
 from guestagent.system import command, files
 from guestagent_mariadb.identifiers import quoted
 from guestagent_mariadb.upgrades import MariaDBUpgrades
-
-LOG = log.getLogger(__name__)
 
 
 class MariaDBInstallation(MariaDBUpgrades):
@@ -37,34 +31,6 @@ class MariaDBInstallation(MariaDBUpgrades):
             self.write_base(preparation.config_contents)
             self.configuration.write(OVERRIDES, self.render(preparation.overrides))
             self.check_configuration()
-
-    def initialise_data(self, fill: Callable[[Path], None] | None = None) -> None:
-        """Make the data directory, whole or not at all; one that exists is kept.
-
-        :param fill: makes the data; none: the server's own program makes empty ones.
-        """
-        layout = self.layout
-        if layout.data_dir.exists():
-            LOG.info("%s exists and is kept", layout.data_dir)
-            return
-        self.discard_unfinished_data()
-        files.ensure_directory(layout.unfinished_data_dir, mode=0o700, owner=self.account, group=self.account)
-        (fill or self._install)(layout.unfinished_data_dir)
-        layout.unfinished_data_dir.rename(layout.data_dir)
-        files.sync_directory(layout.mount_point)
-
-    def discard_unfinished_data(self) -> None:
-        """Remove what an initialisation that did not get to its end has left; repeating it is safe."""
-        if self.layout.unfinished_data_dir.exists():
-            shutil.rmtree(self.layout.unfinished_data_dir)
-
-    def find_data(self) -> None:
-        """See that the volume holds data.
-
-        :raises NotFound: it does not.
-        """
-        if not self.layout.data_dir.is_dir():
-            raise NotFound(subject=f"The data directory {self.layout.data_dir}")
 
     def claim_step(self) -> Step:
         """The server runs and knows the agent."""
@@ -111,7 +77,7 @@ class MariaDBInstallation(MariaDBUpgrades):
             self.connections.execute("Dropping a user of the installation", "DROP USER %s@%s", (user, host))
         self.connections.execute("Dropping the test database", f"DROP DATABASE IF EXISTS {quoted('test')}")
 
-    def _install(self, directory: Path) -> None:
+    def make_data(self, directory: Path) -> None:
         log_size = self.error_log.size()
         argv = [
             self.options.install_program,

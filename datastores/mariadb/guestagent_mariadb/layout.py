@@ -28,11 +28,6 @@ class Layout:
         return self.mount_point / "data"
 
     @property
-    def unfinished_data_dir(self) -> Path:
-        """A data directory in the making."""
-        return self.mount_point / ".data-unfinished"
-
-    @property
     def scratch_dir(self) -> Path:
         """What a backup or a restore needs meanwhile."""
         return self.mount_point / ".backup-scratch"

@@ -27,11 +27,7 @@ class MariaDBManager(
             self.attach_step(format_empty=True),
             Step("set up the account and the directories", self.set_up_account),
             Step("write the configuration", lambda: self.configure(preparation)),
-            Step(
-                "restore the data" if preparation.fill else "initialise the data",
-                lambda: self.initialise_data(preparation.fill),
-                undo=lambda _: self.discard_unfinished_data(),
-            ),
+            self.data_step(preparation.fill),
             self.claim_step(),
             # Of another version, perhaps, where they come from a backup.
             *([self.adapt_step()] if preparation.fill else []),
@@ -45,7 +41,7 @@ class MariaDBManager(
             Step("set up the account and the directories", self.set_up_account),
             Step("compare the versions", self.check_data_version),
             Step("write the configuration", lambda: self.configure(preparation)),
-            Step("recover TLS", self.recover_tls),
+            Step("recover TLS", lambda: self.recover_tls(self.configure_tls)),
             self.claim_step(),
             self.adapt_step(),
         ]

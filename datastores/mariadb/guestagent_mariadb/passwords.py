@@ -1,4 +1,4 @@
-"""Passwords: how they are made, and the digest that the server keeps of them.
+"""The digest that the server keeps of a password.
 
 The agent sends the server digests only. MariaDB writes a password that is in a statement as it is to
 its general log, its slow query log and its binary log; a digest is harmless there.
@@ -7,14 +7,6 @@ its general log, its slow query log and its binary log; a digest is harmless the
 import hashlib
 
 from guestagent.contract.errors import InvalidValue
-
-
-def generated() -> str:
-    """A new password of 32 letters, digits, dashes and underscores, 192 bits of chance."""
-    # Its modules are loaded where a password is made, which most starts of an agent never do.
-    import secrets
-
-    return secrets.token_urlsafe(24)
 
 
 def digest(password: str | None, subject: str) -> str:

@@ -3,6 +3,7 @@
 from guestagent.contract.context import RequestContext
 from guestagent.contract.users import User
 from guestagent.operations.plan import Plan, Step
+from guestagent.system.passwords import generated
 from guestagent_mariadb import passwords
 from guestagent_mariadb.grants import Account
 from guestagent_mariadb.users import MariaDBUsers
@@ -17,11 +18,11 @@ class MariaDBRoot(MariaDBUsers):
     """
 
     def enable_root(self, context: RequestContext) -> User:
-        return self.enable_root_with_password(context, passwords.generated())
+        return self.enable_root_with_password(context, generated())
 
     def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
         self.require_room()
-        password = root_password or passwords.generated()
+        password = root_password or generated()
         kept = passwords.digest(password, "root")
 
         def enable() -> None:

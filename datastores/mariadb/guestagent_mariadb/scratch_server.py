@@ -1,22 +1,20 @@
 """A server on restored data for a few queries: without a network, without users, killed and forgotten afterwards."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from guestagent.contract.errors import DatastoreDown, DatastoreError, SystemFailure
-from guestagent.system import files, waiting
+from guestagent.capabilities import scratch
+from guestagent.capabilities.error_log import ErrorLog
+from guestagent.system import files
 from guestagent.system.stream import Producer
 from guestagent_mariadb import option_file
 from guestagent_mariadb.administrator import DATASTORE, Administrator
 from guestagent_mariadb.connection import Connections
-from guestagent_mariadb.error_log import ErrorLog
+from guestagent_mariadb.server_program import ERROR
 
 FORMAT = frozenset({"innodb_page_size", "innodb_data_file_path", "innodb_undo_tablespaces", "lower_case_table_names"})
 """Options that the files of a data directory depend on; nothing else of the instance's configuration counts here."""
-PERIOD = 0.2
-"""Seconds between two looks whether it answers."""
 MEMORY = "64M"
 """What it takes beside the instance's own server, about."""
 
@@ -41,7 +39,7 @@ class ScratchServer:
         :raises DatastoreDown: it does not answer.
         """
         rows = self._connections.fetch("The query", statement.replace("%", "%%"))
-        return [[_text(value) for value in row] for row in rows]
+        return [[scratch.as_text(value) for value in row] for row in rows]
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -63,14 +61,14 @@ def running(
     :param timeout: seconds until a query is given up.
     :raises DatastoreError: it does not come up, in its own words.
     """
-    log = ErrorLog(directory / "error.log")
+    log = ErrorLog(directory / "error.log", ERROR)
     socket, configuration = directory / "server.sock", directory / "server.cnf"
     text = _configuration(target, directory, socket, layers)
     files.write(configuration, text, mode=0o600, owner=account, group=account)
     server = ScratchServer(socket, directory / "client.cnf", timeout)
     argv = [program, f"--defaults-file={configuration}"]
     with contextlib.closing(server), Producer(argv, user=account) as process:
-        _wait(server, process, log, start)
+        scratch.wait_until_answers(lambda: server.query("SELECT 1"), process, log, start, DATASTORE)
         yield server
 
 
@@ -94,35 +92,3 @@ def _configuration(target: Path, directory: Path, socket: Path, layers: Iterable
     }
     kept = [option for option in options if option_file.bare(option.name) in FORMAT]
     return option_file.written(kept) + option_file.rendered(ours)
-
-
-def _wait(server: ScratchServer, process: Producer, log: ErrorLog, seconds: int) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            server.query("SELECT 1")
-        except DatastoreDown as error:
-            if process.ended or time.monotonic() > deadline:
-                problem = log.reasons(0) or _said(process) or str(error)
-                raise DatastoreError(subject=f"Starting {DATASTORE} on the restored data", problem=problem) from None
-            waiting.pause(PERIOD)
-        else:
-            return
-
-
-def _said(process: Producer) -> str:
-    """Why it ended before it had a log."""
-    if not process.ended:
-        return ""
-    try:
-        return process.finish()
-    except SystemFailure as error:
-        return str(error)
-
-
-def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
-    return str(value)

@@ -7,37 +7,28 @@ from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT
 from guestagent.capabilities.server import ManagedServer
-from guestagent.capabilities.volume import DataVolume
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue
+from guestagent.contract.errors import GuestAgentError
 from guestagent.guest import Guest
 from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
-from guestagent.system.processes import ProcessState, Service
+from guestagent.system.processes import Service
 from guestagent_mariadb import option_file
 from guestagent_mariadb.connection import Connections
 from guestagent_mariadb.settings import MariaDBSettings
 
 if TYPE_CHECKING:
-    from guestagent_mariadb.error_log import ErrorLog
+    from guestagent.capabilities.error_log import ErrorLog
 
 LOG = log.getLogger(__name__)
 
 
-class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
-    """Supports the capabilities *volumes* and, with a subclass that has the plans, *lifecycle*."""
+class MariaDBServer(MariaDBSettings, ManagedServer):
+    """Supports the capability *lifecycle*, with a subclass that has the plans."""
 
     def __init__(self, guest: Guest) -> None:
         super().__init__(guest)
         self._probe = Connections(self.administrator, lambda: self.options.probe_timeout)
-
-    @property
-    def default_mount_point(self) -> str:
-        return str(self.options.mount_point)
-
-    @property
-    def default_device_path(self) -> str | None:
-        return self.options.device_path or None
 
     def volume_details(self) -> dict[str, Any]:
         return {"data_directory": str(self.layout.data_dir)}
@@ -45,9 +36,10 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
     @property
     def error_log(self) -> "ErrorLog":
         """What the server says about itself."""
-        from guestagent_mariadb.error_log import ErrorLog
+        from guestagent.capabilities.error_log import ErrorLog
+        from guestagent_mariadb.server_program import ERROR
 
-        return ErrorLog(self.layout.error_log)
+        return ErrorLog(self.layout.error_log, ERROR)
 
     def service(self) -> Service:
         return Service(
@@ -66,25 +58,10 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
         return True
 
     def start_server(self) -> None:
-        """Start the server; when it does not come up with a changed configuration, with the previous one.
-
-        :raises InvalidValue: it runs, with the previous configuration.
-        :raises DatastoreError: it does not run.
-        """
         self.attach_volume(format_empty=False)
         self.make_directories()
         self.write_agent_layer()
-        try:
-            self._start()
-        except DatastoreError as error:
-            if self.guest.processes.state(self.service()) is ProcessState.RUNNING or not self.return_to_good():
-                raise
-            LOG.error("The changed configuration is taken back: %s", error)
-            self.stop_server()
-            self._start()
-            problem = f"the server has the previous one, because with it: {error}"
-            raise InvalidValue(subject="The changed configuration", problem=problem) from error
-        self.remember_good()
+        super().start_server()
 
     def stop_server(self) -> None:
         self.connections.close()
@@ -127,13 +104,3 @@ class MariaDBServer(MariaDBSettings, ManagedServer, DataVolume):
             # One that is there may be the distribution's, with its own idea of who looks in.
             if not path.exists():
                 files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
-
-    def _start(self) -> None:
-        log_size = self.error_log.size()
-        try:
-            super().start_server()
-        except DatastoreError as error:
-            if reasons := self.error_log.reasons(log_size):
-                problem = f"{error.facts['problem']}: {reasons}"
-                raise DatastoreError(subject=error.facts["subject"], problem=problem) from error
-            raise

@@ -10,6 +10,9 @@ from guestagent_mariadb.option_file import bare, normalised
 
 SECONDS = 60
 
+ERROR = re.compile(r"\[ERROR\] (.*)")
+"""An error in the server's log."""
+
 _COMPLAINT = re.compile(
     r"\[ERROR\] (?:Buffered error: )?(?:\S*mariadbd: )?(.+)|^(?:\S*mariadbd: |error: |Fatal error )(.+)"
 )

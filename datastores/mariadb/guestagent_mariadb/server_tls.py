@@ -1,20 +1,14 @@
 """TLS between the server and its clients."""
 
 import json
-import ssl
 
-from oslo_log import log
-
-from guestagent.capabilities.tls import BASIC, ENFORCED, MODES, MTLS, ServerTls, TlsFiles
+from guestagent.capabilities.tls import BASIC, ENFORCED, MTLS, ServerTls, TlsFiles
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import InvalidValue
 from guestagent.contract.tls import CertificateContainer, TlsResult, TlsRollback
 from guestagent.system import files
 from guestagent_mariadb.grants import Account
 from guestagent_mariadb.server import MariaDBServer
 from guestagent_mariadb.users import MariaDBUsers
-
-LOG = log.getLogger(__name__)
 
 ANYHOW, OVER_TLS, WITH_CERTIFICATE = "", "ANY", "X509"
 """What ``mysql.user`` says of how a user must log in."""
@@ -33,9 +27,9 @@ class MariaDBTls(MariaDBUsers, MariaDBServer, ServerTls):
         return TlsFiles(self.layout.tls_dir, self.account)
 
     def enable_tls(self, mode: str) -> bool:
-        self._try_files()
+        self.tls_files().try_out()
         with self.configuration.change():
-            self.write_agent_layer(**self._switches(mode))
+            self.configure_tls(mode)
             if not self._uses_files():
                 return True
             self.connections.execute("Loading the certificate", "FLUSH SSL")
@@ -78,17 +72,9 @@ class MariaDBTls(MariaDBUsers, MariaDBServer, ServerTls):
         super().start_server()
         self.settle_logins(self.guest.record.current.tls_mode)
 
-    def recover_tls(self) -> None:
-        """Use the volume's certificates again, as the control plane's record says, after a rebuild."""
-        mode = self.guest.conf.ssl_mode
-        if mode not in MODES:
-            return
-        if not self.tls_files().certificate.exists():
-            LOG.warning("The control plane records TLS mode %s, and the volume holds no certificate", mode)
-            return
-        self._try_files()
+    def configure_tls(self, mode: str) -> None:
+        """Have the server use the files from its next start on."""
         self.write_agent_layer(**self._switches(mode))
-        self.guest.record.change(tls_mode=mode)
 
     def configured_tls_mode(self) -> str | None:
         """The mode that the files show; none: TLS is not managed."""
@@ -172,17 +158,3 @@ class MariaDBTls(MariaDBUsers, MariaDBServer, ServerTls):
             "tls_version": ",".join(self.options.tls_versions),
             "require_secure_transport": mode != BASIC,
         }
-
-    def _try_files(self) -> None:
-        """Load the files as the server will: it does not start with what OpenSSL refuses.
-
-        :raises InvalidValue: OpenSSL refuses them.
-        """
-        present = self.tls_files()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.load_cert_chain(present.certificate, present.private_key)
-            if present.ca.exists():
-                context.load_verify_locations(present.ca)
-        except ssl.SSLError as error:
-            raise InvalidValue(subject="The certificate", problem=f"OpenSSL says {error.reason or error}") from None

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT, BASE, LAYERS, OVERRIDES, Configurable, ConfigurationFiles
-from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
-from guestagent.operations.plan import Plan, Step
-from guestagent.system import files
 from guestagent_mariadb import option_file
 from guestagent_mariadb.access import ServerAccess
 
@@ -135,15 +132,9 @@ class MariaDBSettings(ServerAccess, Configurable):
         return LiveVariables(self.connections)
 
     def apply_live(self, values: Mapping[str, Any]) -> list[str]:
-        try:
-            for name in values:
-                self._refuse_reserved(name)
-            waiting = self._live.apply(values)
-        except InvalidValue:
-            if (replaced := self._replaced()) is not None:
-                # What the server refuses is on disk already, and would come into force with its next start.
-                self.configuration.write(OVERRIDES, replaced)
-            raise
+        for name in values:
+            self._refuse_reserved(name)
+        waiting = self._live.apply(values)
         on_disk = {option.name for option in option_file.server_options(self.configuration.read(OVERRIDES))}
         if not waiting and on_disk <= {option_file.normalised(name) for name in values}:
             self.remember_good()
@@ -154,76 +145,6 @@ class MariaDBSettings(ServerAccess, Configurable):
 
     def return_to_live_values(self, kept: Any) -> None:
         self._live.put_back(kept or {})
-
-    def update_overrides(self, context: RequestContext, overrides: dict[str, Any], remove: bool = False) -> None:
-        text = self.render(overrides)
-
-        def remember() -> None:
-            present = self.configuration.read(OVERRIDES)
-            if present != text:  # a request that came twice must not forget what the first one has replaced
-                self._remember_replaced(present)
-
-        steps = [
-            Step(
-                "remember the present overrides",
-                remember,
-                keep=self._replaced,
-                undo=self._remember_replaced,
-            ),
-            self.configuration_step("write the overrides", lambda: self.configuration.write(OVERRIDES, text)),
-        ]
-        self.guest.carry_out(Plan("update the overrides", steps))
-
-    def apply_overrides(self, context: RequestContext, overrides: dict[str, Any]) -> None:
-        try:
-            super().apply_overrides(context, overrides)
-        finally:
-            self._remember_replaced(None)
-
-    def tidy(self) -> None:
-        super().tidy()
-        for layers in (self.last_good, self.replaced):
-            files.sweep(layers.directory)
-
-    @property
-    def replaced(self) -> ConfigurationFiles:
-        """The overrides that the last :meth:`update_overrides` replaced, until the server runs with the new ones."""
-        return ConfigurationFiles(self.layout.config_dir / "replaced", SUFFIX, self.account)
-
-    def _replaced(self) -> str | None:
-        return self.replaced.read(OVERRIDES) if self.replaced.path(OVERRIDES).exists() else None
-
-    def _remember_replaced(self, text: str | None) -> None:
-        if text is None:
-            self.replaced.path(OVERRIDES).unlink(missing_ok=True)
-        else:
-            self.replaced.write(OVERRIDES, text)
-
-    @property
-    def last_good(self) -> ConfigurationFiles:
-        """The layers with which the server is known to run: the way back when it does not start with new ones."""
-        return ConfigurationFiles(self.layout.config_dir / "last-good", SUFFIX, self.account)
-
-    def remember_good(self) -> None:
-        """Take note that the server runs with the present configuration."""
-        for layer in (BASE, OVERRIDES):
-            text = self.configuration.read(layer)
-            if text != self.last_good.read(layer):
-                self.last_good.write(layer, text)
-        self._remember_replaced(None)
-
-    def return_to_good(self) -> bool:
-        """Put the layers back with which the server last ran.
-
-        :returns: whether they were others than the present ones.
-        """
-        changed = False
-        for layer in (BASE, OVERRIDES):
-            text = self.last_good.read(layer)
-            if self.last_good.path(layer).exists() and text != self.configuration.read(layer):
-                self.configuration.write(layer, text)
-                changed = True
-        return changed
 
     def switches(self) -> dict[str, str]:
         """What calls of other capabilities have set in the agent's layer."""

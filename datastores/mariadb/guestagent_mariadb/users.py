@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from guestagent.capabilities import paging
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
 from guestagent.contract.users import PasswordChange, User, UserAttributes
 from guestagent.guest import Guest
 from guestagent.operations.plan import Plan, Step
-from guestagent_mariadb import paging
 from guestagent_mariadb.access import refuse_reserved
 from guestagent_mariadb.databases import MariaDBDatabases
 from guestagent_mariadb.grants import Account, Grants

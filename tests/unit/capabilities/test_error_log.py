@@ -1,14 +1,17 @@
 """The end of the error log, as far as it says why."""
 
+import re
 from pathlib import Path
 
-from guestagent_mariadb.error_log import ErrorLog
+from guestagent.capabilities.error_log import ErrorLog
+
+ERROR = re.compile(r"\[ERROR\] (.*)")
 
 
 def test_the_first_errors_after_the_mark_are_the_reasons(tmp_path: Path) -> None:
     path = tmp_path / "error.log"
     path.write_text("2026 0 [ERROR] of long ago\n")
-    log = ErrorLog(path)
+    log = ErrorLog(path, ERROR)
     mark = log.size()
     with path.open("a") as stream:
         stream.write("2026 0 [Note] hello\n2026 0 [ERROR] one\n2026 0 [Warning] w\n")
@@ -17,7 +20,7 @@ def test_the_first_errors_after_the_mark_are_the_reasons(tmp_path: Path) -> None
 
 
 def test_there_may_be_nothing_to_say(tmp_path: Path) -> None:
-    log = ErrorLog(tmp_path / "error.log")
+    log = ErrorLog(tmp_path / "error.log", ERROR)
     assert (log.size(), log.reasons(0)) == (0, "")
     (tmp_path / "error.log").write_bytes(b"\xff\xfe\n")
     assert log.reasons(0) == ""
@@ -26,4 +29,4 @@ def test_there_may_be_nothing_to_say(tmp_path: Path) -> None:
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("[ERROR] of somebody else\n")
     (tmp_path / "error.log").symlink_to(tmp_path / "other")
-    assert ErrorLog(tmp_path / "error.log").reasons(0) == ""
+    assert ErrorLog(tmp_path / "error.log", ERROR).reasons(0) == ""

@@ -1,8 +1,8 @@
 """Pages: which rows to ask for, and which of them to give."""
 
 import pytest
-from guestagent_mariadb import paging
 
+from guestagent.capabilities import paging
 from guestagent.contract.errors import InvalidValue
 
 

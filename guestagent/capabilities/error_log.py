@@ -1,9 +1,9 @@
 """Why a server did not start, in its own words."""
 
 import os
+import re
 from pathlib import Path
 
-MARK = "[ERROR] "
 LONGEST = 1 << 16
 REASONS = 3
 
@@ -12,10 +12,12 @@ class ErrorLog:
     """The server's error log.
 
     :param path: the server's account may write there, so that a link is not followed.
+    :param error: finds an error in a line; its group is what the server says.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, error: "re.Pattern[str]") -> None:
         self._path = path
+        self._error = error
 
     def size(self) -> int:
         """Where the next message will stand, in bytes."""
@@ -34,5 +36,5 @@ class ErrorLog:
             text = os.pread(file, LONGEST, since).decode(errors="replace")
         finally:
             os.close(file)
-        errors = [line.partition(MARK)[2].strip() for line in text.splitlines() if MARK in line]
+        errors = [found[1].strip() for line in text.splitlines() if (found := self._error.search(line))]
         return "; ".join(errors[:REASONS])
