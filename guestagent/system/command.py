@@ -83,6 +83,7 @@ def run(
     stdin: bytes | None = None,
     user: str | None = None,
     environment: Mapping[str, str] | None = None,
+    directory: Path = Path("/"),
     accept: Collection[int] = (0,),
 ) -> Completed:
     """Run a command to its end.
@@ -95,6 +96,7 @@ def run(
     :param stdin: what it reads, for example a secret; none: nothing.
     :param user: the account that it runs as; see :func:`identity`.
     :param environment: in addition to :data:`ENVIRONMENT`.
+    :param directory: where it begins.
     :param accept: the exit codes that are no failure.
     :raises SystemFailure: it is not there, was killed, or ended with another code.
     :raises GuestAgentError: the operation was interrupted, see :mod:`guestagent.system.waiting`; then the
@@ -108,7 +110,7 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd="/",
+            cwd=directory,
             env={**ENVIRONMENT, **(environment or {})},
             process_group=0,
             **identity(user),

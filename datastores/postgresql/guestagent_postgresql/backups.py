@@ -1,0 +1,82 @@
+"""Backups: what a strategy has to know of this server."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guestagent.capabilities.backups import BackedUp
+from guestagent.contract.errors import DatastoreDown
+from guestagent.system import files
+from guestagent_postgresql.connection import DATABASE, DATASTORE
+from guestagent_postgresql.server import PostgreSQLServer
+
+if TYPE_CHECKING:
+    from guestagent.backup.job import ServerFacts
+    from guestagent.capabilities.backups import Query
+
+SERVICE = "guestagent"
+"""The name under which the lent file of connection services has the server."""
+
+
+class PostgreSQLBackups(BackedUp, PostgreSQLServer):
+    """Supports the capability *backups* with the strategies of the image.
+
+    What is lent is no secret: it says where the server is, and the server knows its own account.
+    """
+
+    @contextlib.contextmanager
+    def backed_up_server(self) -> "Iterator[ServerFacts]":
+        if not self.answers():
+            raise DatastoreDown(datastore=DATASTORE, problem="a backup is made of a server that runs")
+        lent = self.layout.lent_service_file
+        files.write(lent, self._service_text(), mode=0o600, owner=self.account, group=self.account)
+        try:
+            yield self._facts(self.layout.data_dir, lent)
+        finally:
+            lent.unlink()
+            # Who worked there may have been killed.
+            files.remove_tree(self.layout.scratch_dir)
+
+    def restored_server(self, target: Path) -> "ServerFacts":
+        return self._facts(target, None)
+
+    @contextlib.contextmanager
+    def scratch_server(self, target: Path, directory: Path) -> "Iterator[Query]":
+        from guestagent_postgresql import scratch_server
+
+        with scratch_server.running(
+            self.programs,
+            self.account,
+            target,
+            directory,
+            self.guest.conf.agent.server_start_timeout,
+            self.options.statement_timeout,
+        ) as query:
+            yield query
+
+    def tidy(self) -> None:
+        super().tidy()
+        self.layout.lent_service_file.unlink(missing_ok=True)
+        files.remove_tree(self.layout.scratch_dir)
+
+    def _service_text(self) -> str:
+        facts = {
+            "host": self.layout.socket_dir,
+            "port": self.options.port,
+            "user": self.options.administrator,
+            "dbname": DATABASE,
+        }
+        return "\n".join([f"[{SERVICE}]", *(f"{name}={value}" for name, value in facts.items()), ""])
+
+    def _facts(self, data_dir: Path, lent: Path | None) -> "ServerFacts":
+        from guestagent.backup.job import ServerFacts
+
+        return ServerFacts(
+            self.datastore_name,
+            ".".join(map(str, self.programs.version(self.major))),
+            str(data_dir),
+            str(self.layout.scratch_dir),
+            self.account,
+            str(lent) if lent else None,
+        )

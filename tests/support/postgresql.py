@@ -1,0 +1,36 @@
+"""How a PostgreSQL guest is configured to be one of many on a machine."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.support.ports import LOOPBACK, free_port
+
+DATASTORE = "postgresql"
+ACCOUNT = "postgres"
+
+
+def options(directory: Path) -> dict[str, dict[str, object]]:
+    """Options that keep everything of the server in one directory and on a port of its own.
+
+    :param directory: must exist and be reachable for the server's account; short, because the path
+        of a socket holds about a hundred characters.
+    """
+    is_root = os.geteuid() == 0
+    data, run, log = (directory / name for name in ("volume", "run", "log"))
+    for path in (data, run, log):
+        path.mkdir()
+        if is_root:
+            shutil.chown(path, ACCOUNT, ACCOUNT)
+    return {
+        "postgresql": {
+            "mount_point": data,
+            "device_path": "",
+            "account": ACCOUNT if is_root else "",
+            "port": free_port(),
+            "listen_addresses": LOOPBACK,
+            "socket_dir": run,
+            "config_dir": directory / "config",
+            "log_dir": log,
+        }
+    }
