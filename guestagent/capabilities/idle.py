@@ -12,7 +12,7 @@ class IdleConnection(Generic[Connection]):
     """Lends connections, one to a thread at a time, and keeps one that is given back. Safe to use from several threads.
 
     :param open: makes a connection, or raises.
-    :param answers: whether an idle one is still of use.
+    :param answers: whether an idle one is still of use; where it raises, a new one would be of none either.
     :param close: closes one; never raises.
     """
 
@@ -48,8 +48,14 @@ class IdleConnection(Generic[Connection]):
 
     def _take(self) -> Connection | None:
         connection = self._taken()
-        if connection is None or self._answers(connection):
-            return connection
+        if connection is None:
+            return None
+        try:
+            if self._answers(connection):
+                return connection
+        except BaseException:
+            self._close(connection)
+            raise
         self._close(connection)
         return None
 

@@ -21,7 +21,7 @@ import pytest
 from guestagent.contract.operations import CodePath
 from tests.crash.guest import FLAVOUR, KEPT, PASSWORD, PREPARE, Guest, Sent
 from tests.crash.state import State, differences, litter, state_of
-from tests.functional.mariadb.authority import Authority
+from tests.support.authority import Authority
 
 OTHER_FLAVOUR = FLAVOUR.replace("max_connections = 60", "max_connections = 90")
 MODULE = {

@@ -3,9 +3,9 @@
 import base64
 import datetime
 
-from tests.functional.mariadb.authority import Authority
 from tests.interop.exercised import exercises
 from tests.interop.guest import Guest, unique
+from tests.support.authority import Authority
 
 LOG = {"name", "type", "status", "published", "pending", "container", "prefix", "metafile"}
 """What Trove's API and its command-line client show of a log."""

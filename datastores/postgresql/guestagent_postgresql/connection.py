@@ -27,7 +27,7 @@ DATABASE = "postgres"
 """The database that every data directory begins with."""
 
 LOCK_WAIT_SECONDS = 50
-SLACK_SECONDS = 2
+SLACK_SECONDS = 1
 """So much longer than the server, the agent waits for the end of a statement: a server that is frozen ends none."""
 
 SESSION: Mapping[str, str] = {
@@ -87,6 +87,8 @@ class Connections:
         :raises DatastoreDown: the server does not answer, or not in time.
         :raises DatastoreError: it refused, in its own words, and ``refusals`` says nothing else.
         """
+        if "\0" in statement:
+            raise InvalidValue(subject="The request", problem="a text in it has a NUL character")
         with self._reporting(subject, refusals or {}), self._lent(database) as connection:
             connection.run(statement)
 
@@ -166,17 +168,21 @@ class Connections:
         return {**SESSION, "statement_timeout": str(self._timeout() * 1000)}
 
     def _connect(self, role: str, database: str, settings: dict[str, str]) -> "Connection":
+        from pg8000.exceptions import InterfaceError
         from pg8000.native import Connection
 
-        return Connection(
-            role,
-            database=database,
-            unix_sock=str(self._socket),
-            timeout=self._timeout() + SLACK_SECONDS,
-            tcp_keepalive=False,
-            application_name="guestagent",
-            startup_params=settings,
-        )
+        try:
+            return Connection(
+                role,
+                database=database,
+                unix_sock=str(self._socket),
+                timeout=self._timeout() + SLACK_SECONDS,
+                tcp_keepalive=False,
+                application_name="guestagent",
+                startup_params=settings,
+            )
+        except InterfaceError as error:
+            raise _refusal(error) or error from None
 
     @contextlib.contextmanager
     def _reporting(self, subject: str, refusals: Refusals) -> Iterator[None]:
@@ -193,8 +199,8 @@ class Connections:
         state, words = _state(error), _words(error)
         if state in refusals:
             return refusals[state](words)
-        if state == _GIVEN_UP:
-            problem = f"no answer to a statement within {self._timeout()} s; it was given up"
+        if state == _GIVEN_UP or isinstance(error, TimeoutError):
+            problem = f"no answer within {self._timeout()} s; what was asked was given up"
             return DatastoreDown(datastore=DATASTORE, problem=problem)
         if not state or state.startswith(_GONE):
             return DatastoreDown(datastore=DATASTORE, problem=words)
@@ -211,6 +217,16 @@ def sendable(text: str) -> str:
 def _facts(error: Exception) -> Mapping[str, str]:
     """The fields of an error that the server has reported, see the protocol's "Error and Notice Message Fields"."""
     return error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+
+
+def _refusal(error: BaseException) -> Exception | None:
+    """Why the server has hung up, where the library could not say goodbye to it and only tells that."""
+    from pg8000.exceptions import DatabaseError
+
+    before = error.__context__
+    if before is None or isinstance(before, DatabaseError):
+        return before
+    return _refusal(before)
 
 
 def _state(error: Exception) -> str:
@@ -230,6 +246,8 @@ def _answers(connection: "Connection") -> bool:
 
     try:
         connection.run("SELECT 1")
+    except TimeoutError:
+        raise
     except (Error, OSError):
         return False
     return True

@@ -2,9 +2,7 @@
 
 import logging
 import stat
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from guestagent_mariadb import passwords
@@ -12,32 +10,10 @@ from guestagent_mariadb import passwords
 from guestagent.contract.errors import GuestAgentError
 from guestagent.contract.users import PasswordChange, UserAttributes
 from tests.functional.mariadb.machine import CONTEXT, Machine, machine, prepare, user
+from tests.support.onlooker import Onlooker
 
 GIVEN = ["first-secret-of-app", "second-secret-of-app", "third-secret-of-app", "fourth-secret-of-app", "secret-of-root"]
 ACCOUNTS_TABLE = "global_priv"
-
-
-class Onlooker(threading.Thread):
-    """Reads what every process of the machine shows to others, again and again."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[bytes] = set()
-        self._done = threading.Event()
-
-    def run(self) -> None:
-        while not self._done.is_set():
-            for name in ("cmdline", "environ"):
-                for path in Path("/proc").glob(f"[0-9]*/{name}"):
-                    try:
-                        self.seen.add(path.read_bytes())
-                    except OSError:
-                        continue  # it has ended
-
-    def stop(self) -> set[bytes]:
-        self._done.set()
-        self.join()
-        return self.seen
 
 
 @pytest.fixture
@@ -45,25 +21,24 @@ def watched(caplog: pytest.LogCaptureFixture) -> Iterator[tuple[Machine, set[byt
     """A guest on which every kind of secret was used, and what an onlooker saw meanwhile."""
     caplog.set_level(logging.DEBUG)
     with machine() as made:
-        onlooker = Onlooker()
-        onlooker.start()
-        manager = made.manager()
-        logs = "[mysqld]\nlog_bin = binlog\ngeneral_log = 1\nslow_query_log = 1\nlog_slow_admin_statements = 1\n"
-        prepare(
-            manager,
-            config_contents=logs + "long_query_time = 0\nlog_output = FILE\n",
-            users=[user("app", GIVEN[0])],
-            root_password=GIVEN[4],
-        )
-        manager.change_passwords(CONTEXT, [PasswordChange("app", GIVEN[1])])
-        manager.update_attributes(CONTEXT, "app", "%", UserAttributes(password=GIVEN[2]))
-        next((made.volume / "data").glob("*_upgrade_info")).write_text("10.5.4-MariaDB")
-        manager.upgrade(CONTEXT, {})
-        with pytest.raises(GuestAgentError) as failed:
-            manager.create_user(CONTEXT, [user("app", GIVEN[3])])
-        assert GIVEN[3] not in str(failed.value)
-        made.close()
-        yield made, onlooker.stop()
+        with Onlooker() as seen:
+            manager = made.manager()
+            logs = "[mysqld]\nlog_bin = binlog\ngeneral_log = 1\nslow_query_log = 1\nlog_slow_admin_statements = 1\n"
+            prepare(
+                manager,
+                config_contents=logs + "long_query_time = 0\nlog_output = FILE\n",
+                users=[user("app", GIVEN[0])],
+                root_password=GIVEN[4],
+            )
+            manager.change_passwords(CONTEXT, [PasswordChange("app", GIVEN[1])])
+            manager.update_attributes(CONTEXT, "app", "%", UserAttributes(password=GIVEN[2]))
+            next((made.volume / "data").glob("*_upgrade_info")).write_text("10.5.4-MariaDB")
+            manager.upgrade(CONTEXT, {})
+            with pytest.raises(GuestAgentError) as failed:
+                manager.create_user(CONTEXT, [user("app", GIVEN[3])])
+            assert GIVEN[3] not in str(failed.value)
+            made.close()
+        yield made, seen
 
 
 def test_a_password_is_where_it_belongs_and_nowhere_else(

@@ -13,8 +13,8 @@ from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import TlsResult
 from guestagent.contract.users import User
-from tests.functional.mariadb.authority import Authority
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, user
+from tests.support.authority import Authority
 
 PASSWORD = "Wee/sleekit 1"
 KEPT_OUT = (1045, 3159, 2003, 2026)

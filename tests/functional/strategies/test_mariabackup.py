@@ -17,20 +17,10 @@ from guestagent_mariabackup.strategy import POSITION_FILE, MariaBackup
 
 from guestagent.backup.base import Stage
 from guestagent.contract.errors import GuestAgentError, SystemFailure
-from tests.functional.strategies.databases import (
-    OWNER,
-    SECRET,
-    Kept,
-    Onlooker,
-    Shop,
-    checksums,
-    keep,
-    opened_shop,
-    processes,
-    restored,
-    shown,
-)
+from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
+from tests.functional.strategies.kept import Kept, keep, processes
 from tests.support.interruptions import cancelled_once
+from tests.support.onlooker import Onlooker
 
 PROGRAMS = ("mariadb-backup", "mbstream")
 

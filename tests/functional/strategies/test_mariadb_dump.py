@@ -16,20 +16,10 @@ from guestagent_mariadb_dump.errors import StreamInvalid
 from guestagent_mariadb_dump.strategy import POSITION_FILE, MariaDBDump
 
 from guestagent.contract.errors import DatastoreError, GuestAgentError, NotSupported, SystemFailure
-from tests.functional.strategies.databases import (
-    OWNER,
-    SECRET,
-    Kept,
-    Onlooker,
-    Shop,
-    checksums,
-    keep,
-    opened_shop,
-    processes,
-    restored,
-    shown,
-)
+from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
+from tests.functional.strategies.kept import Kept, keep, processes
 from tests.support.interruptions import cancelled_once
+from tests.support.onlooker import Onlooker
 
 PROGRAMS = ("mariadb-dump", "mariadb", "mariadbd")
 QUIET = ("quiet", "old_engine", "pictures")

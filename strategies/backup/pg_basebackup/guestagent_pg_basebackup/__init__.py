@@ -1,0 +1,1 @@
+"""Backups of PostgreSQL with pg_basebackup."""

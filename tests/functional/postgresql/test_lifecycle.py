@@ -1,0 +1,215 @@
+"""Starts, stops and statuses of a real server, also when the agent or the server dies on the way."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from guestagent_postgresql.manager import PostgreSQLManager
+from pg8000.exceptions import DatabaseError
+
+from guestagent.contract.databases import Database
+from guestagent.contract.errors import DatastoreDown
+from guestagent.contract.states import ServiceStatus
+from guestagent.contract.users import User
+from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+from tests.support.poll import eventually
+
+
+@pytest.fixture(autouse=True)
+def running(guest: Machine, manager: PostgreSQLManager) -> Iterator[None]:
+    """Every test begins and ends with a server that runs and takes writes."""
+    guest.reports.clear()
+    yield
+    if manager.service_status() is not ServiceStatus.HEALTHY:
+        manager.restart(CONTEXT)
+    manager.make_read_only(CONTEXT, False)
+
+
+def pid(guest: Machine, manager: PostgreSQLManager) -> int:
+    found = guest.processes.pid(manager.service())
+    assert found is not None
+    return found
+
+
+def kill(guest: Machine, manager: PostgreSQLManager) -> None:
+    victim = pid(guest, manager)
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: guest.processes.pid(manager.service()) is None, message="the server survived")
+
+
+def test_a_restart_is_another_process_with_the_same_data(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.create_database(CONTEXT, [Database("lasting")])
+    before = pid(guest, manager)
+    manager.restart(CONTEXT)
+    assert pid(guest, manager) != before
+    assert Database("lasting", "UTF8", "C.UTF-8") in manager.list_databases(CONTEXT)[0]
+    assert guest.reports == [ServiceStatus.RESTARTING, ServiceStatus.HEALTHY]
+
+
+def test_a_stopped_server_stays_stopped(guest: Machine, manager: PostgreSQLManager) -> None:
+    for _ in range(2):
+        manager.stop_db(CONTEXT)
+        assert manager.service_status() is ServiceStatus.SHUTDOWN
+        assert guest.reports[-1] is ServiceStatus.SHUTDOWN
+    rebooted = guest.manager()
+    rebooted.ensure_running()
+    assert rebooted.service_status() is ServiceStatus.SHUTDOWN
+    rebooted.restart(CONTEXT)
+    assert rebooted.service_status() is ServiceStatus.HEALTHY
+
+
+def test_clients_do_not_keep_a_server_from_stopping(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.create_user(CONTEXT, [user("idler")])
+    idler = guest.log_in("idler", PASSWORD)
+    idler.run("BEGIN")
+    begun = time.monotonic()
+    manager.restart(CONTEXT)
+    assert time.monotonic() - begun < 10
+    manager.delete_user(CONTEXT, User("idler"))
+
+
+def test_an_agent_that_starts_again_finds_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
+    before = pid(guest, manager)
+    again = guest.manager()
+    again.ensure_running()
+    assert again.service_status() is ServiceStatus.HEALTHY
+    assert pid(guest, again) == before
+
+
+def test_an_agent_that_starts_after_a_power_cut_starts_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.create_user(CONTEXT, [user("busy")])
+    busy = guest.log_in("busy", PASSWORD)
+    busy.run("BEGIN")
+    kill(guest, manager)
+    again = guest.manager()
+    assert again.service_status() is ServiceStatus.CRASHED
+    again.ensure_running()
+    assert again.service_status() is ServiceStatus.HEALTHY
+    again.delete_user(CONTEXT, User("busy"))
+
+
+def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.stop_server()
+    for left in manager.layout.socket_dir.iterdir():
+        left.unlink()
+    manager.layout.socket_dir.rmdir()
+    guest.manager().ensure_running()
+    assert manager.service_status() is ServiceStatus.HEALTHY
+
+
+def test_a_server_that_does_not_answer_is_blocked_and_asked_briefly(guest: Machine, manager: PostgreSQLManager) -> None:
+    guest.conf.set_override("probe_timeout", 1, "postgresql")
+    frozen = pid(guest, manager)
+    fresh, connected = guest.manager(), manager
+    assert connected.service_status() is ServiceStatus.HEALTHY
+    [[backend]] = connected._probe.fetch("Asking", "SELECT pg_backend_pid()")
+    for one in (frozen, backend):
+        os.kill(one, signal.SIGSTOP)
+    try:
+        for one in (fresh, connected):
+            asked = time.monotonic()
+            assert one.service_status() is ServiceStatus.BLOCKED
+            assert time.monotonic() - asked < 4
+    finally:
+        for one in (frozen, backend):
+            os.kill(one, signal.SIGCONT)
+        guest.conf.clear_override("probe_timeout", "postgresql")
+    eventually(lambda: fresh.service_status() is ServiceStatus.HEALTHY, message="the server stayed blocked")
+
+
+def test_a_server_that_is_down_is_said_to_be_down(manager: PostgreSQLManager) -> None:
+    manager.stop_db(CONTEXT)
+    for ask in (
+        lambda: manager.list_users(CONTEXT),
+        lambda: manager.create_user(CONTEXT, [user("late")]),
+        lambda: manager.create_database(CONTEXT, [Database("late")]),
+        lambda: manager.enable_root(CONTEXT),
+        lambda: manager.make_read_only(CONTEXT, True),
+        lambda: manager.apply_overrides(CONTEXT, {"work_mem": "10MB"}),
+        lambda: manager.ssl_show(CONTEXT),
+        lambda: manager.pre_upgrade(CONTEXT),
+        lambda: manager.pre_create_backup(CONTEXT),
+    ):
+        with pytest.raises(DatastoreDown):
+            ask()
+    assert manager.get_filesystem_stats(CONTEXT).total_blocks > 0
+
+
+def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.list_users(CONTEXT)
+    guest.manager().restart(CONTEXT)
+    assert manager.list_users(CONTEXT) == ([], None)
+    assert manager.service_status() is ServiceStatus.HEALTHY
+
+
+def test_the_agent_gets_in_when_users_hold_every_connection(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.create_user(CONTEXT, [user("crowd")])
+    manager.update_overrides(CONTEXT, {"max_connections": 8, "max_wal_senders": 2})
+    manager.restart(CONTEXT)
+    crowd: list[Any] = []
+    try:
+        with contextlib.suppress(DatabaseError):
+            while True:
+                crowd.append(guest.log_in("crowd", PASSWORD))
+        assert 0 < len(crowd) <= 8
+        assert guest.manager().service_status() is ServiceStatus.HEALTHY
+        assert manager.get_user(CONTEXT, "crowd") is not None
+    finally:
+        for connection in crowd:
+            connection.close()
+        manager.update_overrides(CONTEXT, {})
+        manager.restart(CONTEXT)
+    manager.delete_user(CONTEXT, User("crowd"))
+
+
+def test_a_statement_that_waits_too_long_is_given_up_with_the_reason(
+    guest: Machine, manager: PostgreSQLManager
+) -> None:
+    manager.create_user(CONTEXT, [user("holder")])
+    guest.conf.set_override("statement_timeout", 1, "postgresql")
+    hurried = guest.manager()
+    try:
+        with manager.connections.session("Holding") as ask:
+            ask("BEGIN")
+            ask("LOCK TABLE pg_auth_members")
+            with pytest.raises(DatastoreDown, match="within 1 s"):
+                hurried.list_users(CONTEXT)
+            ask("ROLLBACK")
+    finally:
+        guest.conf.clear_override("statement_timeout", "postgresql")
+    manager.delete_user(CONTEXT, User("holder"))
+
+
+def test_writes_of_users_are_refused_over_restarts_until_it_is_lifted(
+    guest: Machine, manager: PostgreSQLManager
+) -> None:
+    manager.create_database(CONTEXT, [Database("written")])
+    manager.create_user(CONTEXT, [user("writer", databases=("written",))])
+    connected = guest.log_in("writer", PASSWORD, "written")
+
+    def writes(connection: Any) -> bool:
+        try:
+            connection.run("CREATE TABLE t (a INT); DROP TABLE t")
+        except DatabaseError as error:
+            if "read-only transaction" not in str(error):
+                raise
+            return False
+        return True
+
+    assert writes(connected)
+    for _ in range(2):
+        manager.make_read_only(CONTEXT, True)
+    eventually(lambda: not writes(connected), message="an old session still writes")
+    manager.create_user(CONTEXT, [user("meanwhile")])
+    manager.delete_user(CONTEXT, User("meanwhile"))
+    assert manager.guest.record.current.read_only
+    guest.manager().restart(CONTEXT)
+    assert not writes(guest.log_in("writer", PASSWORD, "written"))
+    guest.manager().make_read_only(CONTEXT, False)
+    assert writes(guest.log_in("writer", PASSWORD, "written"))
+    manager.delete_user(CONTEXT, User("writer"))
+    manager.delete_database(CONTEXT, Database("written"))

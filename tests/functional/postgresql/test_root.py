@@ -1,0 +1,76 @@
+"""postgres from anywhere: there when it is asked for, and never otherwise."""
+
+import pytest
+from guestagent_postgresql.manager import PostgreSQLManager
+from pg8000.exceptions import DatabaseError
+
+from guestagent.contract.errors import InvalidValue
+from tests.functional.postgresql.machine import CONTEXT, Machine
+
+REFUSED = "password authentication failed"
+
+
+def test_root_is_disabled_until_it_is_asked_for(guest: Machine, manager: PostgreSQLManager) -> None:
+    assert not manager.is_root_enabled(CONTEXT)
+    for password in ("", "invalid", "postgres"):
+        with pytest.raises(DatabaseError, match=REFUSED):
+            guest.log_in("postgres", password)
+
+
+def test_an_enabled_root_can_do_everything(guest: Machine, manager: PostgreSQLManager) -> None:
+    root = manager.enable_root(CONTEXT)
+    assert (root.name, root.host, root.is_root) == ("postgres", "%", True)
+    assert len(root.password or "") >= 20
+    assert manager.is_root_enabled(CONTEXT)
+    guest.ask("postgres", root.password or "", "CREATE ROLE made_by_root SUPERUSER")
+    guest.ask("postgres", root.password or "", "DROP ROLE made_by_root")
+
+
+def test_each_enabling_has_a_password_of_its_own(guest: Machine, manager: PostgreSQLManager) -> None:
+    first, second = manager.enable_root(CONTEXT).password or "", manager.enable_root(CONTEXT).password or ""
+    assert first != second
+    assert guest.ask("postgres", second, "SELECT 1") == [[1]]
+    with pytest.raises(DatabaseError, match=REFUSED):
+        guest.log_in("postgres", first)
+
+
+def test_a_password_can_be_given(guest: Machine, manager: PostgreSQLManager) -> None:
+    for _ in range(2):
+        assert manager.enable_root_with_password(CONTEXT, "rööt'pw").password == "rööt'pw"
+        assert guest.ask("postgres", "rööt'pw", "SELECT 1") == [[1]]
+    assert manager.enable_root_with_password(CONTEXT, None).password
+    with pytest.raises(InvalidValue):
+        manager.enable_root_with_password(CONTEXT, "nul\0")
+
+
+def test_a_disabled_root_is_out_and_what_it_made_goes_on(guest: Machine, manager: PostgreSQLManager) -> None:
+    password = manager.enable_root(CONTEXT).password or ""
+    guest.ask("postgres", password, "CREATE OR REPLACE VIEW one AS SELECT 1 AS a")
+    for _ in range(2):
+        manager.disable_root(CONTEXT)
+        assert not manager.is_root_enabled(CONTEXT)
+    for attempt in (password, "", "invalid"):
+        with pytest.raises(DatabaseError, match=REFUSED):
+            guest.log_in("postgres", attempt)
+    assert manager.connections.fetch("Looking", "SELECT * FROM public.one") == [[1]]
+    again = manager.enable_root(CONTEXT).password or ""
+    assert guest.ask("postgres", again, "SELECT 1") == [[1]]
+
+
+def test_a_root_that_shot_itself_in_the_foot_is_enabled_again(guest: Machine, manager: PostgreSQLManager) -> None:
+    password = manager.enable_root(CONTEXT).password or ""
+    guest.ask(
+        "postgres", password, "ALTER ROLE postgres NOSUPERUSER NOLOGIN VALID UNTIL '2001-01-01' CONNECTION LIMIT 0"
+    )
+    again = manager.enable_root(CONTEXT).password or ""
+    guest.ask("postgres", again, "CREATE ROLE made_by_root SUPERUSER")
+    guest.ask("postgres", again, "DROP ROLE made_by_root")
+
+
+def test_an_agent_whose_role_is_gone_makes_it_anew(guest: Machine, manager: PostgreSQLManager) -> None:
+    password = manager.enable_root(CONTEXT).password or ""
+    manager.connections.close()
+    for statement in ("ALTER ROLE guestagent NOSUPERUSER", "DROP ROLE guestagent"):
+        guest.ask("postgres", password, statement)
+        manager.connections.close()
+        assert guest.manager().list_users(CONTEXT) == ([], None)

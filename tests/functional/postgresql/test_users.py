@@ -1,0 +1,332 @@
+"""Users of a real server: names, passwords and grants, tried by logging in."""
+
+import pytest
+from guestagent_postgresql.manager import PostgreSQLManager
+from pg8000.exceptions import DatabaseError
+
+from guestagent.contract.databases import Database
+from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
+from guestagent.contract.users import PasswordChange, User, UserAttributes
+from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+
+HOSTILE = [
+    "it's",
+    'say "hi"',
+    "\" SUPERUSER PASSWORD 'x'; --",
+    "'; DROP ROLE postgres; --",
+    "per%cent",
+    "colon:name",
+    "back\\slash",
+    "a@b",
+    "bob@%b",
+    "用户",
+    " lead",
+    "Root",
+    "x" * 63,
+]
+REFUSED = ["", "x" * 64, "nul\0", "new\nline", "\ud800", "public", "none", "pg_monitor", "PG_x", "owner_of_x"]
+RESERVED = ["postgres", "guestagent"]
+
+
+def names(manager: PostgreSQLManager) -> list[str]:
+    return [one.name for one in manager.list_users(CONTEXT)[0]]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_a_name_whatever_it_looks_like(guest: Machine, manager: PostgreSQLManager, name: str) -> None:
+    before = names(manager)
+
+    manager.create_user(CONTEXT, [user(name)])
+    assert guest.ask(name, PASSWORD, "SELECT CAST(current_user AS text)") == [[name]]
+    assert manager.get_user(CONTEXT, name, "%") == User(name, "%")
+    assert set(names(manager)) - set(before) == {name}
+
+    manager.delete_user(CONTEXT, User(name, "%"))
+    assert manager.get_user(CONTEXT, name, "%") is None
+    assert names(manager) == before
+
+
+@pytest.mark.parametrize("name", REFUSED + RESERVED)
+def test_a_name_that_the_server_cannot_have_is_refused(manager: PostgreSQLManager, name: str) -> None:
+    before = names(manager)
+    with pytest.raises(InvalidValue) as refused:
+        manager.create_user(CONTEXT, [user(name)])
+    str(refused.value).encode()
+    assert names(manager) == before
+
+
+@pytest.mark.parametrize("name", ["postgres", "guestagent", "pg_monitor", "", "nul\0", "x" * 500, "' OR 1=1 --"])
+def test_hidden_and_impossible_users_are_not_there(manager: PostgreSQLManager, name: str) -> None:
+    assert manager.get_user(CONTEXT, name, "%") is None
+    with pytest.raises(NotFound):
+        manager.delete_user(CONTEXT, User(name))
+    with pytest.raises(NotFound):
+        manager.change_passwords(CONTEXT, [PasswordChange(name, "new")])
+    with pytest.raises(NotFound):
+        manager.grant_access(CONTEXT, name, None, [])
+    assert manager.answers()
+
+
+@pytest.mark.parametrize("host", ["10.0.0.%", "localhost", "127.0.0.1", "a'b"])
+def test_a_host_is_refused_because_roles_have_none(manager: PostgreSQLManager, host: str) -> None:
+    with pytest.raises(InvalidValue, match="no hosts"):
+        manager.create_user(CONTEXT, [user("hosted", host=host)])
+    assert manager.get_user(CONTEXT, "hosted") is None
+    manager.create_user(CONTEXT, [user("hosted", host="%")])
+    assert manager.get_user(CONTEXT, "hosted", host) is None
+    with pytest.raises(InvalidValue, match="no hosts"):
+        manager.update_attributes(CONTEXT, "hosted", "%", UserAttributes(host=host))
+    manager.delete_user(CONTEXT, User("hosted"))
+
+
+@pytest.mark.parametrize(
+    "password", ["'; DROP ROLE postgres; --", 'quote"', "back\\slash", "пароль", "x" * 500, "ﬁ\u00a0x"]
+)
+def test_a_password_is_any_text(guest: Machine, manager: PostgreSQLManager, password: str) -> None:
+    manager.create_user(CONTEXT, [user("secretive", password)])
+    assert guest.ask("secretive", password, "SELECT 1") == [[1]]
+    manager.delete_user(CONTEXT, User("secretive"))
+
+
+@pytest.mark.parametrize("password", ["", None, "nul\0 in it", "\ud800 is no text"])
+def test_a_password_that_no_client_could_send_is_refused_and_not_repeated(
+    manager: PostgreSQLManager, password: str | None
+) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        manager.create_user(CONTEXT, [User("secretive", "%", password)])
+    assert "in it" not in str(refused.value)
+    assert "no text" not in str(refused.value)
+    assert manager.get_user(CONTEXT, "secretive", "%") is None
+
+
+def test_a_list_is_created_up_to_the_one_that_fails_and_that_one_leaves_nothing(manager: PostgreSQLManager) -> None:
+    with pytest.raises(NotFound, match="nowhere"):
+        manager.create_user(CONTEXT, [user("list1"), user("list2", databases=("nowhere",)), user("list3")])
+    assert manager.get_user(CONTEXT, "list1", "%") is not None
+    assert manager.get_user(CONTEXT, "list2", "%") is None
+    assert manager.get_user(CONTEXT, "list3", "%") is None
+
+
+def test_a_user_that_exists_is_not_changed(guest: Machine, manager: PostgreSQLManager) -> None:
+    manager.create_user(CONTEXT, [user("twice")])
+    with pytest.raises(AlreadyExists, match="'twice'"):
+        manager.create_user(CONTEXT, [user("twice", "another")])
+    assert guest.ask("twice", PASSWORD, "SELECT 1") == [[1]]
+
+
+class TestGrants:
+    """What a user reaches is what was granted; who was granted a database can do everything there."""
+
+    DATABASES = ("g_a", "gxa", "g%a", 'g"a', "g'a", "g名")
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def made(cls, guest: Machine) -> None:
+        guest.manager().create_database(CONTEXT, [Database(name) for name in cls.DATABASES])
+
+    def reached(self, guest: Machine, name: str, password: str = PASSWORD) -> set[str]:
+        found = set()
+        for database in self.DATABASES:
+            try:
+                guest.ask(name, password, "SELECT 1", database)
+            except DatabaseError:
+                continue
+            found.add(database)
+        return found
+
+    @pytest.mark.parametrize("database", DATABASES)
+    def test_a_grant_is_for_one_database(self, guest: Machine, manager: PostgreSQLManager, database: str) -> None:
+        manager.create_user(CONTEXT, [user("granted", databases=(database,))])
+        try:
+            assert self.reached(guest, "granted") == {database}
+            guest.ask(
+                "granted", PASSWORD, "CREATE SCHEMA s; CREATE TABLE s.t (a int); CREATE TABLE t (a int)", database
+            )
+            guest.ask("granted", PASSWORD, "DROP TABLE t; DROP SCHEMA s CASCADE", database)
+            assert manager.list_access(CONTEXT, "granted", "%") == [Database(database)]
+            found = manager.get_user(CONTEXT, "granted", "%")
+            assert found is not None
+            assert found.databases == [Database(database)]
+
+            manager.revoke_access(CONTEXT, "granted", "%", database)
+            assert self.reached(guest, "granted") == set()
+            with pytest.raises(NotFound):
+                manager.revoke_access(CONTEXT, "granted", "%", database)
+        finally:
+            manager.delete_user(CONTEXT, User("granted"))
+
+    def test_users_of_a_database_share_what_is_in_it(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        manager.create_user(CONTEXT, [user("one", databases=("g_a",)), user("two", databases=("g_a",))])
+        guest.ask("one", PASSWORD, "CREATE TABLE shared (a int); INSERT INTO shared VALUES (1)", "g_a")
+        assert guest.ask("two", PASSWORD, "SELECT a FROM shared", "g_a") == [[1]]
+        guest.ask("two", PASSWORD, "ALTER TABLE shared ADD b int", "g_a")
+        manager.delete_user(CONTEXT, User("one"))
+        assert guest.ask("two", PASSWORD, "SELECT a, b FROM shared", "g_a") == [[1, None]]
+        manager.delete_user(CONTEXT, User("two"))
+
+    def test_access_is_granted_later_too(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        manager.create_user(CONTEXT, [user("later")])
+        manager.grant_access(CONTEXT, "later", "%", ["g_a", "g%a"])
+        manager.grant_access(CONTEXT, "later", "%", ["g_a"])
+        assert self.reached(guest, "later") == {"g_a", "g%a"}
+        assert manager.list_access(CONTEXT, "later", None) == [Database("g%a"), Database("g_a")]
+
+    @pytest.mark.parametrize(
+        ("database", "error"), [("nowhere", NotFound), ("postgres", InvalidValue), ("*", NotFound)]
+    )
+    def test_what_cannot_be_granted_grants_nothing(
+        self, guest: Machine, manager: PostgreSQLManager, database: str, error: type[Exception]
+    ) -> None:
+        manager.create_user(CONTEXT, [user("modest")])
+        try:
+            with pytest.raises(error):
+                manager.grant_access(CONTEXT, "modest", "%", ["g_a", database])
+            assert self.reached(guest, "modest") == set()
+        finally:
+            manager.delete_user(CONTEXT, User("modest"))
+
+    def test_access_of_nobody_is_not_found(self, manager: PostgreSQLManager) -> None:
+        with pytest.raises(NotFound):
+            manager.list_access(CONTEXT, "nobody", "%")
+        with pytest.raises(NotFound):
+            manager.grant_access(CONTEXT, "nobody", "%", ["g_a"])
+        with pytest.raises(NotFound):
+            manager.revoke_access(CONTEXT, "nobody", "%", "g_a")
+
+    def test_a_changed_user_keeps_its_grants(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        manager.create_user(CONTEXT, [user("before", databases=("g_a",))])
+        manager.update_attributes(CONTEXT, "before", "%", UserAttributes("after", "new secret", "%"))
+        assert manager.get_user(CONTEXT, "before", "%") is None
+        assert manager.get_user(CONTEXT, "after", "%") == User("after", "%", None, [Database("g_a")])
+        assert self.reached(guest, "after", "new secret") == {"g_a"}
+
+
+class TestOfSql:
+    """Databases, grants and tables that somebody made without the agent, as in data that came from elsewhere."""
+
+    @pytest.fixture
+    def settled(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        manager.create_user(CONTEXT, [user("settler"), user("guested"), user("newcomer")])
+        for statement in (
+            "CREATE DATABASE homestead OWNER settler",
+            "GRANT ALL PRIVILEGES ON DATABASE homestead TO guested",
+        ):
+            manager.connections.execute("Settling", statement)
+        guest.ask("settler", PASSWORD, "CREATE SCHEMA barn; CREATE TABLE barn.t (a int)", "homestead")
+
+    def test_they_are_shown_granted_revoked_and_dropped(
+        self, guest: Machine, manager: PostgreSQLManager, settled: None
+    ) -> None:
+        for name in ("settler", "guested"):
+            assert manager.list_access(CONTEXT, name) == [Database("homestead")]
+        manager.grant_access(CONTEXT, "newcomer", None, ["homestead"])
+        guest.ask("newcomer", PASSWORD, "CREATE TABLE public.new (a int)", "homestead")
+        assert guest.ask("settler", PASSWORD, "SELECT * FROM barn.t", "homestead") == []
+        manager.revoke_access(CONTEXT, "guested", None, "homestead")
+        assert manager.list_access(CONTEXT, "guested") == []
+        manager.delete_user(CONTEXT, User("settler"))
+        assert guest.ask("newcomer", PASSWORD, "SELECT * FROM barn.t", "homestead") == []
+        manager.revoke_access(CONTEXT, "newcomer", None, "homestead")
+        for name in ("guested", "newcomer"):
+            manager.delete_user(CONTEXT, User(name))
+        manager.delete_database(CONTEXT, Database("homestead"))
+
+    def test_an_owner_can_be_revoked(self, guest: Machine, manager: PostgreSQLManager, settled: None) -> None:
+        manager.revoke_access(CONTEXT, "settler", None, "homestead")
+        assert manager.list_access(CONTEXT, "settler") == []
+        for name in ("settler", "guested", "newcomer"):
+            manager.delete_user(CONTEXT, User(name))
+        manager.delete_database(CONTEXT, Database("homestead"))
+
+
+class TestChanges:
+    """Changes of users, one attribute at a time."""
+
+    @pytest.fixture(autouse=True)
+    def made(self, manager: PostgreSQLManager) -> None:
+        for one in manager.list_users(CONTEXT)[0]:
+            if one.name.startswith("change"):
+                manager.delete_user(CONTEXT, one)
+        manager.create_user(CONTEXT, [user("change1"), user("change2")])
+
+    def test_a_new_password_replaces_the_old_one(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        for _ in range(2):
+            manager.change_passwords(CONTEXT, [PasswordChange("change1", "n'ew"), PasswordChange("change2", "2")])
+        assert guest.ask("change1", "n'ew", "SELECT 1") == [[1]]
+        with pytest.raises(DatabaseError, match="password authentication failed"):
+            guest.ask("change1", PASSWORD, "SELECT 1")
+
+    def test_all_passwords_change_or_none(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        with pytest.raises(NotFound, match="nobody"):
+            manager.change_passwords(CONTEXT, [PasswordChange("change1", "new"), PasswordChange("nobody", "new")])
+        with pytest.raises(InvalidValue):
+            manager.change_passwords(CONTEXT, [PasswordChange("change1", "new"), PasswordChange("change2", "")])
+        assert guest.ask("change1", PASSWORD, "SELECT 1") == [[1]]
+
+    def test_one_attribute_leaves_the_others(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        manager.update_attributes(CONTEXT, "change1", "%", UserAttributes(name="change3"))
+        assert guest.ask("change3", PASSWORD, "SELECT 1") == [[1]]
+        manager.update_attributes(CONTEXT, "change3", "%", UserAttributes(password="new"))
+        assert guest.ask("change3", "new", "SELECT 1") == [[1]]
+        manager.update_attributes(CONTEXT, "change3", "%", UserAttributes(host="%"))
+        assert guest.ask("change3", "new", "SELECT 1") == [[1]]
+
+    @pytest.mark.parametrize(
+        ("attributes", "error"),
+        [
+            (UserAttributes(name="change2", password="new"), AlreadyExists),
+            (UserAttributes(name="postgres", password="new"), InvalidValue),
+            (UserAttributes(name="bad\0", password="new"), InvalidValue),
+            (UserAttributes(host="localhost", password="new"), InvalidValue),
+            (UserAttributes(password=""), InvalidValue),
+        ],
+    )
+    def test_a_change_that_cannot_be_changes_nothing(
+        self, guest: Machine, manager: PostgreSQLManager, attributes: UserAttributes, error: type[Exception]
+    ) -> None:
+        with pytest.raises(error):
+            manager.update_attributes(CONTEXT, "change1", "%", attributes)
+        assert guest.ask("change1", PASSWORD, "SELECT 1") == [[1]]
+
+    def test_a_repeated_renaming_finds_nobody(self, manager: PostgreSQLManager) -> None:
+        manager.update_attributes(CONTEXT, "change1", "%", UserAttributes(name="change4"))
+        with pytest.raises(NotFound):
+            manager.update_attributes(CONTEXT, "change1", "%", UserAttributes(name="change4"))
+
+
+class TestPages:
+    """The pages of the users; their names sort as bytes."""
+
+    NAMES = ("page", "page@b", "pageA", "pagea", "pageé")
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def made(cls, guest: Machine) -> None:
+        guest.manager().create_user(CONTEXT, [user(name) for name in reversed(cls.NAMES)])
+
+    def page(self, manager: PostgreSQLManager, **asked: object) -> tuple[list[str], str | None]:
+        found, marker = manager.list_users(CONTEXT, **asked)  # type: ignore[arg-type]
+        return [one.name for one in found], marker
+
+    def test_one_page_follows_the_other(self, manager: PostgreSQLManager) -> None:
+        found: list[str] = []
+        marker: str | None = "pagd"
+        while marker:
+            names, marker = self.page(manager, limit=2, marker=marker)
+            found += names
+        assert tuple(one for one in found if one.startswith("page")) == self.NAMES
+
+    def test_the_question_whether_a_user_exists(self, manager: PostgreSQLManager) -> None:
+        asked = {"limit": 1, "include_marker": True}
+        assert self.page(manager, marker="page@%", **asked) == (["page"], "page")
+        assert self.page(manager, marker="page@10.0.0.1", **asked)[0] == ["page@b"]
+
+    def test_a_role_that_cannot_log_in_is_no_user(self, guest: Machine, manager: PostgreSQLManager) -> None:
+        manager.connections.execute("Making a role", "CREATE ROLE journalist NOLOGIN")
+        assert "journalist" not in self.page(manager)[0]
+        assert manager.get_user(CONTEXT, "journalist", "%") is None
+        manager.connections.execute("Dropping it", "DROP ROLE journalist")
+
+    def test_the_agent_and_root_are_on_no_page(self, manager: PostgreSQLManager) -> None:
+        manager.enable_root(CONTEXT)
+        assert not {"postgres", "guestagent"} & set(self.page(manager)[0])
