@@ -25,14 +25,16 @@ def rules(administrator: str, mode: str | None) -> str:
     :param mode: what clients must show; none: TLS is not managed.
     """
     logins = _LOGINS[mode]
+    # In quotes no name is a keyword of this file.
+    agent, superuser = f'"{administrator}"', f'"{SUPERUSER}"'
     return "\n".join(
         [
             "# Written by the guest agent.",
-            f"local all {administrator} peer map={MAP}",
-            f"local all {SUPERUSER} peer map={MAP}",
-            f"local replication {administrator} peer map={MAP}",
+            f"local all {agent} peer map={MAP}",
+            f"local all {superuser} peer map={MAP}",
+            f"local replication {agent} peer map={MAP}",
             "local all all scram-sha-256",
-            f"host all {administrator} all reject",
+            f"host all {agent} all reject",
             *([_ENFORCED] if logins.startswith("hostssl") else []),
             logins,
             "",

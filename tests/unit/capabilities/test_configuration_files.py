@@ -66,7 +66,9 @@ def manager(make_guest: MakeGuest, directory: Path) -> Configured:
 
 
 def texts(directory: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted(directory.glob("*"))}
+    return {
+        str(path.relative_to(directory)): path.read_text() for path in sorted(directory.rglob("*")) if path.is_file()
+    }
 
 
 def test_layers_are_read_in_the_order_of_their_strength(manager: Configured, directory: Path) -> None:

@@ -1,8 +1,5 @@
 """The package as a whole: what importing it costs, what it supports, and that its halves fit together."""
 
-import inspect
-import subprocess
-import sys
 from importlib import metadata
 
 import pytest
@@ -10,15 +7,12 @@ from guestagent_mariadb import options, server_options
 from guestagent_mariadb.manager import MariaDBManager
 from oslo_config import cfg
 
-from guestagent import contract
-from guestagent.manager import BaseDatastoreManager
-
-
-def imported_by(statement: str) -> set[str]:
-    """The modules that an interpreter has after the statement."""
-    program = f"{statement}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    return set(done.stdout.split())
+from tests.support.datastore_package import (
+    assert_halves_pass_on,
+    assert_halves_share_no_name,
+    imported_by,
+    missing_calls,
+)
 
 
 def test_the_client_library_is_not_imported_before_it_is_needed() -> None:
@@ -66,25 +60,9 @@ def test_the_entry_points_name_what_is_there() -> None:
 
 
 def test_everything_but_replication_is_supported() -> None:
-    missing = {call.name for call in contract.CALLS if not call.supported_by(MariaDBManager)}
-    theirs = {call.name for call in contract.CALLS if call.capability == "replication"}
-    assert missing == (theirs - {"make_read_only"}) | {"get_root_password", "update_guest"}
+    assert missing_calls(MariaDBManager, but="replication") == {"get_root_password", "update_guest"}
 
 
-def test_the_halves_share_no_name_by_accident() -> None:
-    """A private name in two classes of which neither knows the other would make one of them call the other's."""
-    halves = [half for half in MariaDBManager.__mro__ if half not in (object, *BaseDatastoreManager.__mro__)]
-    for number, half in enumerate(halves):
-        for other in halves[number + 1 :]:
-            if issubclass(half, other):
-                continue
-            both = {name for name in vars(half).keys() & vars(other).keys() if not name.startswith("__")}
-            # What the base class has, they share on purpose.
-            assert not both - {"_abc_impl"} - vars(BaseDatastoreManager).keys(), (half, other)
-
-
-def test_the_halves_pass_on_what_they_share_on_purpose() -> None:
-    for half in MariaDBManager.__mro__[:-1]:
-        for name in ("tidy", "supports"):
-            if name in vars(half) and half is not BaseDatastoreManager:
-                assert f"super().{name}(" in inspect.getsource(vars(half)[name]), (half, name)
+def test_the_halves_fit_together() -> None:
+    assert_halves_share_no_name(MariaDBManager)
+    assert_halves_pass_on(MariaDBManager)
