@@ -53,6 +53,19 @@ def write(
         stream.write(content.encode() if isinstance(content, str) else content)
 
 
+@contextlib.contextmanager
+def lent(secret: Path, path: Path, account: str | None) -> Iterator[Path]:
+    """A copy of a secret for a program that runs as another account, mode 0600, as long as the block lasts.
+
+    :param account: an account's name, also that of its group; none: the agent's own.
+    """
+    write(path, secret.read_bytes(), mode=0o600, owner=account, group=account)
+    try:
+        yield path
+    finally:
+        path.unlink()
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

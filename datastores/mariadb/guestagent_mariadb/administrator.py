@@ -1,8 +1,7 @@
 """The server's user that the agent works as, and the only place where its password lies."""
 
-import contextlib
 import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from guestagent.contract.errors import DatastoreDown
@@ -50,14 +49,9 @@ class Administrator:
         files.write(self.credentials, option_file.rendered(facts, CLIENT_SECTION), mode=0o600)
         return passwords.digest(password, "the administrator")
 
-    @contextlib.contextmanager
-    def lend_credentials(self, path: Path, account: str | None) -> Iterator[Path]:
+    def lend_credentials(self, path: Path, account: str | None) -> AbstractContextManager[Path]:
         """A copy of the file for a program that runs as another account, as long as the block lasts."""
-        files.write(path, self.credentials.read_text(), mode=0o600, owner=account, group=account)
-        try:
-            yield path
-        finally:
-            path.unlink()
+        return files.lent(self.credentials, path, account)
 
     def claim(self, digest: str) -> str:
         """The statements that make the user anew, for a server that reads them before it lets anybody in.
