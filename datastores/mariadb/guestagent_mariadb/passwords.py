@@ -6,7 +6,7 @@ its general log, its slow query log and its binary log; a digest is harmless the
 
 import hashlib
 
-from guestagent.contract.errors import InvalidValue
+from guestagent.system.passwords import encoded
 
 
 def digest(password: str | None, subject: str) -> str:
@@ -15,14 +15,6 @@ def digest(password: str | None, subject: str) -> str:
     :param subject: whose password, for the error's sentence.
     :raises InvalidValue: there is none, or no client could send it.
     """
-    if not password:
-        raise InvalidValue(subject=f"The password of {subject}", problem="it is missing or empty")
-    if "\0" in password:
-        raise InvalidValue(subject=f"The password of {subject}", problem="it has a NUL character")
-    try:
-        text = password.encode()
-    except UnicodeEncodeError:
-        raise InvalidValue(subject=f"The password of {subject}", problem="it is no valid Unicode text") from None
     # The server's own scheme, and behind TLS or a scramble on the wire; SHA-1 is not our choice.
-    once = hashlib.sha1(text, usedforsecurity=False).digest()
+    once = hashlib.sha1(encoded(password, subject), usedforsecurity=False).digest()
     return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
