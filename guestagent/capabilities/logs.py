@@ -156,7 +156,10 @@ class Progress:
 
 
 class GuestLogs(BaseDatastoreManager, abc.ABC):
-    """Supports the capability *logs*. What is published goes to the first storage strategy of the image."""
+    """Supports the capability *logs*. What is published goes to the first storage strategy of the image.
+
+    A server with logs of kind ``USER`` overrides :meth:`switch_log` and :meth:`log_enabled`.
+    """
 
     def __init__(self, guest: Guest) -> None:
         super().__init__(guest)
@@ -166,16 +169,16 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
     def logs(self) -> Sequence[Log]:
         """The server's logs; names are unique."""
 
-    @abc.abstractmethod
     def switch_log(self, log: Log, enabled: bool) -> bool:
         """Let the server begin or cease to write a ``USER`` log, now and after its next start; repeating it is safe.
 
         :returns: whether the server does so only when it has been restarted.
         """
+        raise NotImplementedError(f"log {log.name!r} is of kind USER, and nothing switches it")
 
-    @abc.abstractmethod
     def log_enabled(self, log: Log) -> bool:
         """Whether the server writes a ``USER`` log; one that is down: whether it will when it runs."""
+        raise NotImplementedError(f"log {log.name!r} is of kind USER, and nobody knows whether it is on")
 
     def exposed_logs(self) -> Collection[str]:
         """The names of the logs that not only administrators of the cloud may see; ``all``: every one."""

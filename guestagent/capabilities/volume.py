@@ -1,7 +1,8 @@
 """The data volume of a database: a block device with a file system, mounted where the data lives."""
 
 import abc
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,29 @@ class DataDirectory(DataVolume):
 
         :raises GuestAgentError: it cannot be done; the directory is thrown away.
         """
+
+    @property
+    def server_directories(self) -> Mapping[Path, int]:
+        """The directories outside of the volume that the server needs, and the modes of those that have to be made."""
+        return {}
+
+    def set_up_account(self) -> None:
+        """Make the server's account and the directories that it needs; repeating it is safe."""
+        if self.data_owner:
+            from guestagent.system import accounts
+
+            accounts.ensure(self.data_owner, self.mount_point)
+        self.make_directories()
+
+    def make_directories(self) -> None:
+        """Make what the server needs to find, also after a reboot; repeating it is safe."""
+        if os.geteuid() == 0:
+            # Where the server could write, it could put links in the way of what root does there.
+            files.ensure_directory(self.mount_point, mode=0o755, owner="root", group="root")
+        for path, mode in self.server_directories.items():
+            # One that is there may be the distribution's, with its own idea of who looks in.
+            if not path.exists():
+                files.ensure_directory(path, mode=mode, owner=self.data_owner, group=self.data_owner)
 
     @property
     def unfinished_data_dir(self) -> Path:

@@ -1,6 +1,7 @@
 """The server's process: its start with a way back, its stop, and whether it answers."""
 
-import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
@@ -92,15 +93,11 @@ class MariaDBServer(MariaDBSettings, ManagedServer):
         self.guest.record.change(read_only=read_only)
         self.write_agent_layer()
 
+    @property
+    def server_directories(self) -> Mapping[Path, int]:
+        return {self.layout.log_dir: 0o750, self.layout.socket.parent: 0o755}
+
     def make_directories(self) -> None:
-        """Make what the server needs to find, also after a reboot; repeating it is safe."""
-        layout = self.layout
-        if os.geteuid() == 0:
-            # Where the server could write, it could put links in the way of what root does there.
-            files.ensure_directory(layout.mount_point, mode=0o755, owner="root", group="root")
-        for path, mode in ((layout.tmp_dir, 0o700), (layout.exports_dir, 0o700)):
-            files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
-        for path, mode in ((layout.log_dir, 0o750), (layout.socket.parent, 0o755)):
-            # One that is there may be the distribution's, with its own idea of who looks in.
-            if not path.exists():
-                files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
+        super().make_directories()
+        for path in (self.layout.tmp_dir, self.layout.exports_dir):
+            files.ensure_directory(path, mode=0o700, owner=self.account, group=self.account)
