@@ -1,8 +1,9 @@
 """Why a server did not start, in its own words."""
 
-import os
 import re
 from pathlib import Path
+
+from guestagent.system import files
 
 LONGEST = 1 << 16
 REASONS = 3
@@ -28,13 +29,6 @@ class ErrorLog:
 
     def reasons(self, since: int) -> str:
         """The first errors after a place, the ones that the others follow from; empty: there are none."""
-        try:
-            file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return ""
-        try:
-            text = os.pread(file, LONGEST, since).decode(errors="replace")
-        finally:
-            os.close(file)
+        text = files.read_part(self._path, since, LONGEST)
         errors = [found[1].strip() for line in text.splitlines() if (found := self._error.search(line))]
         return "; ".join(errors[:REASONS])
