@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.isolation.conftest import FAMILIES, Family
 from tests.support.environments import ROOT
 
 INVENTORY = """
@@ -35,6 +36,11 @@ def entry_points_of(wheel: Path) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(delimiters=("=",))
     parser.read_string(text.decode())
     return parser
+
+
+def canonical(name: str) -> str:
+    """The one spelling of a distribution's name."""
+    return name.lower().replace("_", "-")
 
 
 @pytest.fixture(scope="module")
@@ -70,42 +76,43 @@ def test_the_runtimes_wheel_brings_the_unit_and_the_samples(runtime_wheel: Path)
     assert any(name.endswith("image.conf.sample") for name in data)
 
 
-def test_a_plugins_wheel_holds_one_package_and_one_datastore(mariadb_wheel: Path):
-    tops = {name.split("/")[0] for name in files_of(mariadb_wheel)}
-    points = entry_points_of(mariadb_wheel)
+def test_a_plugins_wheel_holds_one_package_and_one_datastore(datastore_wheel: Path, family: Family):
+    tops = {name.split("/")[0] for name in files_of(datastore_wheel)}
+    points = entry_points_of(datastore_wheel)
 
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"guestagent_mariadb"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {family.package}
     assert [group for group in points.sections() if group in PLUGIN_GROUPS] == ["guestagent.datastore"]
-    assert list(points["guestagent.datastore"]) == ["mariadb"]
+    assert list(points["guestagent.datastore"]) == [family.datastore]
 
 
-def test_both_wheels_say_that_their_types_can_be_checked(runtime_wheel: Path, mariadb_wheel: Path):
+def test_both_wheels_say_that_their_types_can_be_checked(runtime_wheel: Path, datastore_wheel: Path, family: Family):
     assert "guestagent/py.typed" in files_of(runtime_wheel)
-    assert "guestagent_mariadb/py.typed" in files_of(mariadb_wheel)
+    assert f"{family.package}/py.typed" in files_of(datastore_wheel)
 
 
-def test_an_image_holds_the_runtime_and_the_one_plugin(inventory: dict[str, Any]):
-    ours = {name for name in inventory if name.lower().replace("_", "-").startswith("guestagent")}
+def test_an_image_holds_the_runtime_and_one_family(inventory: dict[str, Any], family: Family):
     points = {
-        name: [point for point in found["entry_points"] if point[0] in PLUGIN_GROUPS]
+        canonical(name): [point for point in found["entry_points"] if point[0] in PLUGIN_GROUPS]
         for name, found in inventory.items()
     }
+    strategies = [Path(folder).name for folder in family.strategies]
 
-    assert ours == {"guestagent", "guestagent-mariadb"}
     assert sorted(points.pop("guestagent")) == BUILT_IN
-    assert points.pop("guestagent-mariadb") == [["guestagent.datastore", "mariadb"]]
+    assert points.pop(canonical(family.package)) == [["guestagent.datastore", family.datastore]]
+    for strategy in strategies:
+        assert points.pop(canonical(f"guestagent-{strategy}")) == [["guestagent.backup", strategy]]
     assert not any(points.values())
+    assert not [name for name in points if name.startswith("guestagent")]
 
 
-def test_an_image_holds_no_file_of_another_plugin(inventory: dict[str, Any]):
-    packages = {
-        path.split("/")[0]
-        for found in inventory.values()
-        for path in found["files"]
-        if path.split("/")[0].startswith("guestagent") and ".dist-info" not in path
-    }
+def test_an_image_holds_no_file_of_another_family(inventory: dict[str, Any], family: Family):
+    tops = {path.split("/")[0] for found in inventory.values() for path in found["files"]}
+    packages = {top for top in tops if top.startswith("guestagent") and ".dist-info" not in top}
+    strategies = {f"guestagent_{Path(folder).name}" for folder in family.strategies}
 
-    assert packages == {"guestagent", "guestagent_mariadb"}
+    assert packages == {"guestagent", family.package, *strategies}
+    for other in FAMILIES:
+        assert other is family or not tops & set(other.client)
 
 
 def test_an_image_holds_nothing_of_the_control_plane_and_no_orm(inventory: dict[str, Any]):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
-from guestagent.system.passwords import generated
 from guestagent_mariadb import option_file, passwords
 
 CLIENT_SECTION = "client"
@@ -44,6 +43,8 @@ class Administrator:
 
         :returns: its digest.
         """
+        from guestagent.system.passwords import generated
+
         password = generated()
         facts = {"user": self.name, "password": password, "socket": os.fspath(self.socket)}
         files.write(self.credentials, option_file.rendered(facts, CLIENT_SECTION), mode=0o600)

@@ -1,15 +1,16 @@
 """The one place where the agent connects to the server and hears its errors."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from guestagent.capabilities.idle import IdleConnection
 from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, InvalidValue
 from guestagent_mariadb.administrator import DATASTORE, Administrator
 
 if TYPE_CHECKING:
+    from guestagent.capabilities.idle import IdleConnection
     from guestagent_mariadb.client import Connection
 
 Row = tuple[Any, ...]
@@ -49,7 +50,13 @@ class Connections:
     def __init__(self, administrator: Administrator, timeout: Callable[[], int]) -> None:
         self._administrator = administrator
         self._timeout = timeout
-        self._idle: IdleConnection[Connection] = IdleConnection(self._open, _answers, _close)
+
+    @functools.cached_property
+    def _idle(self) -> "IdleConnection[Connection]":
+        # Most agents are idle, and ask the server nothing before it is there.
+        from guestagent.capabilities.idle import IdleConnection
+
+        return IdleConnection(self._open, _answers, _close)
 
     def execute(
         self, subject: str, statement: str, values: Sequence[object] = (), refusals: Refusals | None = None

@@ -1,18 +1,20 @@
 """The one place where the agent connects to the server and hears its errors."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guestagent.capabilities.idle import IdleConnection
 from guestagent.capabilities.paging import Page
 from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, InvalidValue
 from guestagent_postgresql.identifiers import quoted
 
 if TYPE_CHECKING:
     from pg8000.native import Connection
+
+    from guestagent.capabilities.idle import IdleConnection
 
 Row = list[Any]
 Refusals = Mapping[str, Callable[[str], GuestAgentError]]
@@ -73,7 +75,13 @@ class Connections:
         self._role = role
         self._socket = socket
         self._timeout = timeout
-        self._idle: IdleConnection[Connection] = IdleConnection(self._open, _answers, _close)
+
+    @functools.cached_property
+    def _idle(self) -> "IdleConnection[Connection]":
+        # Most agents are idle, and ask the server nothing before it is there.
+        from guestagent.capabilities.idle import IdleConnection
+
+        return IdleConnection(self._open, _answers, _close)
 
     def execute(
         self, subject: str, statement: str, refusals: Refusals | None = None, database: str | None = None

@@ -5,7 +5,6 @@ The agent sends the server nothing else: what is in a statement may end in its l
 
 import base64
 import hashlib
-import hmac
 import os
 
 from guestagent.contract.errors import InvalidValue
@@ -21,6 +20,8 @@ def verifier(password: str | None, subject: str) -> str:
     :param subject: whose password, for the error's sentence.
     :raises InvalidValue: there is none, or no client could send it.
     """
+    import hmac
+
     if not password:
         raise InvalidValue(subject=f"The password of {subject}", problem="it is missing or empty")
     if "\0" in password:

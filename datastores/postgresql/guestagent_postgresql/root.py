@@ -3,7 +3,6 @@
 from guestagent.contract.context import RequestContext
 from guestagent.contract.users import User
 from guestagent.operations.plan import Plan, Step
-from guestagent.system.passwords import generated
 from guestagent_postgresql.connection import SUPERUSER
 from guestagent_postgresql.identifiers import ANYWHERE, quoted
 from guestagent_postgresql.passwords import verifier
@@ -18,9 +17,11 @@ class PostgreSQLRoot(PostgreSQLUsers):
     """
 
     def enable_root(self, context: RequestContext) -> User:
-        return self.enable_root_with_password(context, generated())
+        return self.enable_root_with_password(context)
 
     def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
+        from guestagent.system.passwords import generated
+
         self.require_room()
         password = root_password or generated()
         kept = verifier(password, SUPERUSER)
