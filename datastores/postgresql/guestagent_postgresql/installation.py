@@ -14,14 +14,6 @@ from guestagent_postgresql.server import PostgreSQLServer
 class PostgreSQLInstallation(PostgreSQLServer):
     """The steps of the plans; each can be repeated."""
 
-    def set_up_account(self) -> None:
-        """Make the server's account and the directories that it needs."""
-        if self.account:
-            from guestagent.system import accounts
-
-            accounts.ensure(self.account, self.layout.mount_point)
-        self.make_directories()
-
     def configure(self, preparation: Preparation) -> None:
         """Write all layers of the configuration.
 

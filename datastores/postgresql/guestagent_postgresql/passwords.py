@@ -7,7 +7,7 @@ import base64
 import hashlib
 import os
 
-from guestagent.contract.errors import InvalidValue
+from guestagent.system import passwords
 
 ITERATIONS = 4096
 SALT_BYTES = 16
@@ -22,14 +22,7 @@ def verifier(password: str | None, subject: str) -> str:
     """
     import hmac
 
-    if not password:
-        raise InvalidValue(subject=f"The password of {subject}", problem="it is missing or empty")
-    if "\0" in password:
-        raise InvalidValue(subject=f"The password of {subject}", problem="it has a NUL character")
-    try:
-        text = _prepared(password).encode()
-    except UnicodeEncodeError:
-        raise InvalidValue(subject=f"The password of {subject}", problem="it is no valid Unicode text") from None
+    text = _prepared(passwords.encoded(password, subject).decode()).encode()
     salt = os.urandom(SALT_BYTES)
     salted = hashlib.pbkdf2_hmac("sha256", text, salt, ITERATIONS)
     stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()

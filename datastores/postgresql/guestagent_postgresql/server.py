@@ -1,7 +1,8 @@
 """The server's process: its start and stop, whether it answers, and whether users may write."""
 
 import contextlib
-import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
@@ -12,7 +13,6 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.guest import Guest
 from guestagent.operations.plan import Plan, Step
-from guestagent.system import files
 from guestagent.system.processes import ProcessState, Service
 from guestagent_postgresql import conf_file
 from guestagent_postgresql.connection import Connections
@@ -107,16 +107,9 @@ class PostgreSQLServer(PostgreSQLSettings, ManagedServer):
         name = "default_transaction_read_only"
         return conf_file.values(self.configuration.read(AGENT), {name}).get(name) == "on"
 
-    def make_directories(self) -> None:
-        """Make what the server needs to find, also after a reboot; repeating it is safe."""
-        layout = self.layout
-        if os.geteuid() == 0:
-            # Where the server could write, it could put links in the way of what root does there.
-            files.ensure_directory(layout.mount_point, mode=0o755, owner="root", group="root")
-        for path, mode in ((layout.log_dir, 0o750), (layout.socket_dir, 0o755)):
-            # One that is there may be the distribution's, with its own idea of who looks in.
-            if not path.exists():
-                files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
+    @property
+    def server_directories(self) -> Mapping[Path, int]:
+        return {self.layout.log_dir: 0o750, self.layout.socket_dir: 0o755}
 
     def _set_read_only(self, read_only: bool) -> None:
         self.connections.fetch("Asking the server", "SELECT 1")
