@@ -6,10 +6,10 @@ import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor, Report
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire, request_context
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 
 NOTIFICATION = "trove.common.notification.DBaaSBackupCreate"
 PASSWORD = "Wee/sleekit 1"

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.support.ports import LOOPBACK, free_port
+from guestagent.conformance.ports import LOOPBACK, free_port
 
 DATASTORE = "postgresql"
 ACCOUNT = "postgres"

@@ -18,8 +18,9 @@ from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
-from tests.functional.mariadb.backed_up import ROWS, Instance, completed
+from tests.functional.mariadb.backed_up import Instance
 from tests.functional.mariadb.machine import FLAVOUR
+from tests.support.backed_up import ROWS, completed
 
 COUNT = "SELECT COUNT(*), MIN(words) FROM shop.wares WHERE words LIKE '%story'"
 

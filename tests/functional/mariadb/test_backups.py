@@ -14,8 +14,9 @@ from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
 from guestagent.contract.operations import CodePath
-from tests.functional.mariadb.backed_up import KEY, NOTIFICATION, Instance, backup_info, completed
+from tests.functional.mariadb.backed_up import Instance
 from tests.functional.mariadb.machine import FLAVOUR
+from tests.support.backed_up import KEY, NOTIFICATION, backup_info, completed
 
 MakeInstance = Callable[[], Instance]
 

@@ -9,7 +9,8 @@ from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
-from tests.functional.mariadb.backed_up import Instance, backup_info, completed
+from tests.functional.mariadb.backed_up import Instance
+from tests.support.backed_up import backup_info, completed
 from tests.support.swift import Swift
 
 

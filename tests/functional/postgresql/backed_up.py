@@ -5,10 +5,10 @@ from typing import Any
 
 from pg8000.native import Connection
 
+from guestagent.conformance.ports import LOOPBACK
 from tests.functional.postgresql.machine import FLAVOUR
 from tests.support import postgresql
 from tests.support.backed_up import PASSWORD, ROWS, BackedUpInstance
-from tests.support.ports import LOOPBACK
 
 
 class Instance(BackedUpInstance):

@@ -10,13 +10,13 @@ from guestagent_postgresql import options
 from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.native import Connection
 
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.databases import Database
 from guestagent.contract.users import User
 from tests.support import postgresql
-from tests.support.directories import reachable_directory
 from tests.support.machine import CONTEXT
 from tests.support.machine import Machine as AnyMachine
-from tests.support.ports import LOOPBACK
 
 FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.conf").read_text()
 """A base configuration as the control plane sends it for a small flavour."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.child import plain_environment
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.functional.postgresql.backed_up import Instance
 from tests.support.backed_up import ROWS, backup_info, completed
-from tests.support.child import plain_environment
-from tests.support.conductor import Conductor
-from tests.support.directories import reachable_directory
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
 
 MakeInstance = Callable[[], Instance]
 

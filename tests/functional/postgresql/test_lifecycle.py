@@ -11,12 +11,12 @@ import pytest
 from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.exceptions import DatabaseError
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreDown
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
 from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
-from tests.support.poll import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.directories import reachable_directory
 from guestagent.contract.databases import Database
 from guestagent.contract.states import ServiceStatus
 from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, prepare, user
-from tests.support.directories import reachable_directory
 
 NOBODY = "nobody"
 

@@ -13,16 +13,15 @@ from typing import Any
 import pymysql
 from guestagent_mariadb.manager import MariaDBManager
 
-from guestagent.backup.base import BaseBackupStrategy, Server, Stage, Taken
+from guestagent.backup.base import BaseBackupStrategy, Server, Stage
 from guestagent.conformance.poll import eventually
-from guestagent.system import files, procfs
+from guestagent.system import files
 from guestagent.system.stream import Producer
 from tests.functional.mariadb.machine import Machine, Rows, machine, prepare, user
 from tests.support.mariadb import ACCOUNT, DATASTORE
 
 SECRET = "Sleekit-cowrin-1"
 SETTINGS = "[mysqld]\nlog_bin = binlog\nserver_id = 7\ngtid_domain_id = 3\nmax_allowed_packet = 64M\n"
-READ = 1 << 18
 OWNER = ACCOUNT if os.geteuid() == 0 else None
 
 TABLES = ("quiet", "debit", "credit", "old_engine", "pictures")
@@ -119,29 +118,6 @@ def opened_shop() -> Iterator[Shop]:
             manager.connections.close()
 
 
-@dataclasses.dataclass(frozen=True)
-class Kept:
-    """A backup in a file."""
-
-    path: Path
-    taken: Taken
-    incremental: bool = False
-
-    def stage(self, content: bytes | None = None) -> Stage:
-        """As a restore gets it; with another content, as it may not."""
-        given = self.path.read_bytes() if content is None else content
-        chunks = (given[at : at + READ] for at in range(0, len(given), READ))
-        return Stage(chunks, self.taken.positions, self.incremental)
-
-
-def keep(strategy: BaseBackupStrategy, path: Path, parent: Kept | None = None) -> Kept:
-    """Make a backup."""
-    with strategy.backup(parent.taken.positions if parent else None) as source, path.open("wb") as stream:
-        while chunk := source.read(READ):
-            stream.write(chunk)
-        return Kept(path, source.finish(), parent is not None)
-
-
 @contextlib.contextmanager
 def restored(
     kind: type[BaseBackupStrategy], shop: Shop, stages: Sequence[Stage], name: str = "restored"
@@ -207,37 +183,3 @@ def shown(data_dir: Path, run_dir: Path, *options: str) -> Iterator[Shown]:
 def checksums(asked: Shop | Shown, tables: Sequence[str] = TABLES) -> Rows:
     """What the tables hold, in numbers."""
     return asked.ask("CHECKSUM TABLE " + ", ".join(f"shop.{table}" for table in tables))
-
-
-def processes(directory: Path, *programs: str) -> list[list[str]]:
-    """The command lines of such programs that have to do with a directory."""
-    lines = [procfs.command_line(process) for process in procfs.running()]
-    return [
-        line
-        for line in lines
-        if line and Path(line[0]).name in programs and any(str(directory) in word for word in line)
-    ]
-
-
-class Onlooker(threading.Thread):
-    """Reads what every process of the machine shows to others, again and again."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[bytes] = set()
-        self._done = threading.Event()
-
-    def run(self) -> None:
-        while not self._done.is_set():
-            for name in ("cmdline", "environ"):
-                for path in Path("/proc").glob(f"[0-9]*/{name}"):
-                    with contextlib.suppress(OSError):
-                        self.seen.add(path.read_bytes())
-
-    def __enter__(self) -> set[bytes]:
-        self.start()
-        return self.seen
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self.join()

@@ -19,6 +19,7 @@ from guestagent_postgresql.manager import PostgreSQLManager
 
 from guestagent.backup import tasks
 from guestagent.backup.base import Server, Stage
+from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import InvalidValue, NotSupported, SystemFailure
 from guestagent.system import files
@@ -26,7 +27,6 @@ from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, mach
 from tests.functional.strategies.kept import Kept, keep, processes
 from tests.support.interruptions import cancelled_once
 from tests.support.onlooker import Onlooker
-from tests.support.poll import eventually
 from tests.support.postgresql import ACCOUNT, DATASTORE
 
 PROGRAMS = ("pg_basebackup", "tar", "psql")
