@@ -8,10 +8,10 @@ DISTRIBUTIONS := . $(PLUGINS) tests/support/datastore_sleeper
 PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
 
 DEMO_PACKAGES := mariadb-server
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount postgresql rabbitmq-server systemd systemd-container util-linux xfsprogs
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs
 BENCH_PACKAGES := strace
 
-ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/rpc tests/functional/service tests/interop
+ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
 
 PYTEST := $(BIN)/python -m pytest --timeout=300
 

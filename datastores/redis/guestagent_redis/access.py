@@ -1,0 +1,58 @@
+"""What every half of the manager needs: the options, the places and the way into the server."""
+
+from pathlib import Path
+from typing import Any
+
+from guestagent.capabilities.volume import DataDirectory
+from guestagent.guest import Guest
+from guestagent_redis import options
+from guestagent_redis.administrator import Administrator
+from guestagent_redis.client import Client
+from guestagent_redis.layout import Layout
+
+
+class ServerAccess(DataDirectory):
+    """Holds the client; everything that asks the server derives from it. Supports the capability *volumes*."""
+
+    def __init__(self, guest: Guest) -> None:
+        super().__init__(guest)
+        options.register(guest.conf, self.datastore_name)
+        self.options = guest.conf[self.datastore_name]
+        self.administrator = Administrator(
+            self.options.administrator,
+            guest.state_dir / f"{self.datastore_name}-administrator",
+            Path(self.options.socket),
+            self.datastore_name,
+        )
+        self.client = Client(self.administrator, lambda: self.options.statement_timeout)
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie; the mount point is the record's where the control plane named one."""
+        return Layout(
+            self.mount_point, Path(self.options.config_dir), Path(self.options.log_dir), Path(self.options.socket)
+        )
+
+    @property
+    def default_mount_point(self) -> str:
+        return str(self.options.mount_point)
+
+    @property
+    def default_device_path(self) -> str | None:
+        return self.options.device_path or None
+
+    @property
+    def data_dir(self) -> Path:
+        return self.layout.data_dir
+
+    @property
+    def data_owner(self) -> str | None:
+        return self.account
+
+    @property
+    def account(self) -> str | None:
+        """The account that the server runs as; none: the agent's own."""
+        return self.options.account or None
+
+    def volume_details(self) -> dict[str, Any]:
+        return {"data_directory": str(self.layout.data_dir)}

@@ -1,0 +1,104 @@
+"""A machine for one Redis or Valkey guest, and clients of its server."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from guestagent_redis import options
+from guestagent_redis.manager import RedisManager
+from guestagent_redis.resp import Refused, Reply, Word, call
+
+from guestagent.contract.users import User
+from tests.support import redis
+from guestagent.conformance.directories import reachable_directory
+from tests.support.machine import CONTEXT
+from tests.support.machine import Machine as AnyMachine
+from guestagent.conformance.ports import LOOPBACK
+
+FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.conf").read_text()
+"""A base configuration as the control plane sends it for a small flavour."""
+PASSWORD = "Wee/sleekit 1"
+
+
+class Machine(AnyMachine[RedisManager]):
+    """Where one guest lives."""
+
+    def __init__(self, directory: Path, datastore: str = redis.DATASTORE, **settings: object) -> None:
+        given = {**redis.options(directory, datastore)[datastore], **settings}
+        super().__init__(directory, datastore, RedisManager, given)
+
+    def register(self) -> None:
+        options.register(self.conf, self.datastore)
+
+    @property
+    def tls_port(self) -> int:
+        """Where clients reach the server over TLS."""
+        return int(self.conf[self.datastore].tls_port)
+
+    @contextlib.contextmanager
+    def client(self, name: str, password: str, tls: ssl.SSLContext | None = None) -> Iterator["Client"]:
+        """A client over the network that has logged in."""
+        with contextlib.ExitStack() as opened:
+            port = self.tls_port if tls else self.port
+            connection: socket.socket = opened.enter_context(socket.create_connection((LOOPBACK, port), 10))
+            if tls:
+                connection = opened.enter_context(tls.wrap_socket(connection, server_hostname=LOOPBACK))
+            made = Client(connection)
+            made("AUTH", *([name] if name else []), password)
+            yield made
+
+    def ask(self, name: str, password: str, *words: Word) -> Any:
+        """What a client is answered."""
+        with self.client(name, password) as client:
+            return client(*words)
+
+    def enters(self, name: str, password: str, tls: ssl.SSLContext | None = None) -> bool:
+        """Whether a client gets in."""
+        try:
+            with self.client(name, password, tls) as client:
+                return client("PING") == "PONG"
+        except (Refused, OSError):
+            return False
+
+
+class Client:
+    """What talks over a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._replies = connection.makefile("rb")
+
+    def __call__(self, *words: Word) -> Reply:
+        return call(self._connection, self._replies, *words)
+
+
+@contextlib.contextmanager
+def machine(**settings: Any) -> Iterator[Machine]:
+    """A machine on which nothing has happened yet."""
+    with reachable_directory() as directory:
+        made = Machine(directory, **settings)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def prepare(manager: RedisManager, **arguments: Any) -> None:
+    """What the control plane sends to a new machine."""
+    given: dict[str, Any] = {
+        "packages": "",
+        "databases": [],
+        "memory_mb": 512,
+        "users": [],
+        "config_contents": FLAVOUR,
+        "ds_version": "7.0",
+    }
+    manager.prepare(CONTEXT, **{**given, **arguments})
+
+
+def user(name: str, password: str = PASSWORD, host: str | None = None) -> User:
+    """A user as it travels."""
+    return User(name, host, password)
