@@ -1,8 +1,10 @@
 """Ports of the tests' own."""
 
+import contextlib
 import os
 import random
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -36,3 +38,10 @@ class Ports:
 
 free_port = Ports().free
 """A port of the loopback interface that nobody listens on, never given out twice in one process."""
+
+
+@contextlib.contextmanager
+def blocked_port(port: int) -> Iterator[None]:
+    """Somebody else listens on a port as long as the block lasts."""
+    with socket.create_server((LOOPBACK, port)):
+        yield

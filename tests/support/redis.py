@@ -7,7 +7,8 @@ from pathlib import Path
 from guestagent.conformance.ports import LOOPBACK, free_port
 
 DATASTORE = "redis"
-ACCOUNT = "redis"
+INSTALLED = [name for name in ("redis", "valkey") if shutil.which(f"{name}-server")]
+"""Not every distribution has both; where there are both, both are tried."""
 
 
 def options(directory: Path, datastore: str = DATASTORE) -> dict[str, dict[str, object]]:

@@ -1,12 +1,9 @@
 """From an empty directory to a running server, and what happens when that is interrupted or repeated."""
 
-import contextlib
 import dataclasses
 import logging
 import os
-import socket
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
@@ -27,6 +24,7 @@ from guestagent.operations.vault import Vault
 from guestagent.system import command
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
 from tests.support.code_path import PATIENCE
+from tests.support.ports import blocked_port
 
 
 def variable(manager: MariaDBManager, name: str) -> object:
@@ -232,7 +230,7 @@ def test_data_that_are_there_are_never_erased() -> None:
 def test_a_server_that_ends_at_once_is_reported_in_its_own_words() -> None:
     with machine() as made:
         manager = made.manager()
-        with pytest.raises(DatastoreError, match="Address already in use"), _blocked_port(made.port):
+        with pytest.raises(DatastoreError, match="Address already in use"), blocked_port(made.port):
             prepare(manager)
         assert made.reports[-1] is ServiceStatus.FAILED
 
@@ -257,9 +255,3 @@ class _CutShort(OperationQueue):
 def _failing_after(manager: MariaDBManager, steps: int) -> MariaDBManager:
     manager.guest = dataclasses.replace(manager.guest, operations=_CutShort(manager.guest, steps))
     return manager
-
-
-@contextlib.contextmanager
-def _blocked_port(port: int) -> Iterator[None]:
-    with socket.create_server(("127.0.0.1", port)):
-        yield

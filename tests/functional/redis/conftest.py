@@ -1,22 +1,29 @@
 """A real server for every module of tests, prepared as the control plane would."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-if shutil.which("redis-server") is None:
-    pytest.skip("redis-server is not installed", allow_module_level=True)
+from tests.support.redis import INSTALLED
+
+if not INSTALLED:
+    pytest.skip("neither redis-server nor valkey-server is installed", allow_module_level=True)
 
 from guestagent_redis.manager import RedisManager
 
 from tests.functional.redis.machine import Machine, machine, prepare
 
 
+@pytest.fixture(scope="session", params=INSTALLED)
+def datastore(request: pytest.FixtureRequest) -> str:
+    """What the image declares."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def guest() -> Iterator[Machine]:
+def guest(datastore: str) -> Iterator[Machine]:
     """A machine with a prepared instance; tests of a module share it and use names of their own."""
-    with machine() as made:
+    with machine(datastore=datastore) as made:
         prepare(made.manager())
         yield made
 

@@ -38,17 +38,27 @@ class Machine(AnyMachine[RedisManager]):
         """Where clients reach the server over TLS."""
         return int(self.conf[self.datastore].tls_port)
 
+    @property
+    def account(self) -> str | None:
+        """Whom the server runs as; none: the tests' own account."""
+        return self.conf[self.datastore].account or None
+
     @contextlib.contextmanager
-    def client(self, name: str, password: str, tls: ssl.SSLContext | None = None) -> Iterator["Client"]:
-        """A client over the network that has logged in."""
+    def connected(self, tls: ssl.SSLContext | None = None) -> Iterator["Client"]:
+        """A client over the network that has not logged in."""
         with contextlib.ExitStack() as opened:
             port = self.tls_port if tls else self.port
             connection: socket.socket = opened.enter_context(socket.create_connection((LOOPBACK, port), 10))
             if tls:
                 connection = opened.enter_context(tls.wrap_socket(connection, server_hostname=LOOPBACK))
-            made = Client(connection)
-            made("AUTH", *([name] if name else []), password)
-            yield made
+            yield Client(connection)
+
+    @contextlib.contextmanager
+    def client(self, name: str, password: str, tls: ssl.SSLContext | None = None) -> Iterator["Client"]:
+        """A client that has logged in; without a name: as root."""
+        with self.connected(tls) as client:
+            client("AUTH", *([name] if name else []), password)
+            yield client
 
     def ask(self, name: str, password: str, *words: Word) -> Any:
         """What a client is answered."""

@@ -1,0 +1,199 @@
+"""Starts, stops and statuses of a real server, also when the agent or the server dies on the way."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from guestagent_redis.manager import RedisManager
+from guestagent_redis.resp import Refused, Word
+
+from guestagent.contract.errors import DatastoreDown
+from guestagent.contract.states import ServiceStatus
+from guestagent.contract.users import User
+from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, user
+from tests.support.poll import eventually
+
+
+@pytest.fixture(autouse=True, scope="module")
+def keeper(guest: Machine) -> None:
+    guest.manager().create_user(CONTEXT, [user("keeper")])
+
+
+@pytest.fixture(autouse=True)
+def running(guest: Machine, manager: RedisManager) -> Iterator[None]:
+    """Every test begins and ends with a server that runs and takes writes."""
+    guest.reports.clear()
+    yield
+    manager.restart(CONTEXT)
+    manager.make_read_only(CONTEXT, False)
+
+
+def pid(guest: Machine, manager: RedisManager) -> int:
+    found = guest.processes.pid(manager.service())
+    assert found is not None
+    return found
+
+
+def kill(guest: Machine, manager: RedisManager) -> None:
+    os.kill(pid(guest, manager), signal.SIGKILL)
+    eventually(lambda: guest.processes.pid(manager.service()) is None, message="the server survived")
+
+
+def test_a_restart_is_another_process_with_the_same_data(guest: Machine, manager: RedisManager) -> None:
+    guest.ask("keeper", PASSWORD, "SET", "lasting", "1")
+    before = pid(guest, manager)
+    manager.restart(CONTEXT)
+    assert pid(guest, manager) != before
+    assert guest.ask("keeper", PASSWORD, "GET", "lasting") == "1"
+    assert guest.reports == [ServiceStatus.RESTARTING, ServiceStatus.HEALTHY]
+
+
+def test_a_stopped_server_stays_stopped(guest: Machine, manager: RedisManager) -> None:
+    for _ in range(2):
+        manager.stop_db(CONTEXT)
+        assert manager.service_status() is ServiceStatus.SHUTDOWN
+    rebooted = guest.manager()
+    rebooted.ensure_running()
+    assert rebooted.service_status() is ServiceStatus.SHUTDOWN
+    rebooted.restart(CONTEXT)
+    assert rebooted.service_status() is ServiceStatus.HEALTHY
+
+
+def test_an_agent_that_starts_again_finds_the_server(guest: Machine, manager: RedisManager) -> None:
+    before = pid(guest, manager)
+    again = guest.manager()
+    again.ensure_running()
+    assert again.service_status() is ServiceStatus.HEALTHY
+    assert pid(guest, again) == before
+
+
+def test_a_server_that_died_is_started_again(guest: Machine, manager: RedisManager) -> None:
+    kill(guest, manager)
+    again = guest.manager()
+    assert again.service_status() is ServiceStatus.CRASHED
+    again.ensure_running()
+    assert again.service_status() is ServiceStatus.HEALTHY
+
+
+def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine, manager: RedisManager) -> None:
+    manager.stop_server()
+    for left in manager.layout.socket.parent.iterdir():
+        left.unlink()
+    manager.layout.socket.parent.rmdir()
+    guest.manager().ensure_running()
+    assert manager.service_status() is ServiceStatus.HEALTHY
+
+
+def test_a_server_that_does_not_answer_is_blocked_and_asked_briefly(guest: Machine, manager: RedisManager) -> None:
+    guest.conf.set_override("probe_timeout", 1, guest.datastore)
+    frozen = pid(guest, manager)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        for one in (guest.manager(), manager):
+            asked = time.monotonic()
+            assert one.service_status() is ServiceStatus.BLOCKED
+            assert time.monotonic() - asked < 4
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+        guest.conf.clear_override("probe_timeout", guest.datastore)
+    eventually(lambda: manager.service_status() is ServiceStatus.HEALTHY, message="the server stayed blocked")
+
+
+def test_a_server_that_is_down_is_said_to_be_down(manager: RedisManager) -> None:
+    manager.stop_db(CONTEXT)
+    for ask in (
+        lambda: manager.list_users(CONTEXT),
+        lambda: manager.create_user(CONTEXT, [user("late")]),
+        lambda: manager.enable_root(CONTEXT),
+        lambda: manager.make_read_only(CONTEXT, True),
+        lambda: manager.apply_overrides(CONTEXT, {"maxclients": 50}),
+        lambda: manager.ssl_show(CONTEXT),
+        lambda: manager.pre_upgrade(CONTEXT),
+        lambda: manager.pre_create_backup(CONTEXT),
+    ):
+        with pytest.raises(DatastoreDown):
+            ask()
+    assert manager.get_filesystem_stats(CONTEXT).total_blocks > 0
+
+
+def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: RedisManager) -> None:
+    manager.list_users(CONTEXT)
+    guest.manager().restart(CONTEXT)
+    assert manager.get_user(CONTEXT, "keeper") is not None
+    assert manager.service_status() is ServiceStatus.HEALTHY
+
+
+def test_an_agent_at_work_stays_in_when_users_hold_every_connection(guest: Machine, manager: RedisManager) -> None:
+    manager.apply_overrides(CONTEXT, {"maxclients": 10})
+    assert manager.service_status() is ServiceStatus.HEALTHY
+    with contextlib.ExitStack() as crowd:
+        with contextlib.suppress(Refused, OSError):
+            while True:
+                crowd.enter_context(guest.client("keeper", PASSWORD))
+        assert manager.service_status() is ServiceStatus.HEALTHY
+        manager.apply_overrides(CONTEXT, {"maxclients": 100})
+        assert guest.enters("keeper", PASSWORD)
+
+
+def test_a_server_that_is_full_refuses_writes_and_is_healthy(guest: Machine, manager: RedisManager) -> None:
+    manager.apply_overrides(CONTEXT, {"maxmemory": "1b"})
+    with pytest.raises(Refused, match="OOM"):
+        guest.ask("keeper", PASSWORD, "SET", "more", "1")
+    assert manager.service_status() is ServiceStatus.HEALTHY
+    manager.create_user(CONTEXT, [user("meanwhile")])
+    manager.delete_user(CONTEXT, User("meanwhile"))
+    manager.apply_overrides(CONTEXT, {"maxmemory": "192mb"})
+
+
+class TestReadOnly:
+    """Writes, refused to everybody and accepted again."""
+
+    def writes(self, guest: Machine, name: str = "keeper", password: str = PASSWORD) -> bool:
+        commands = [("SET", "k", "v"), ("FLUSHALL",), ("EVAL", "return redis.call('SET', 'k', 'v')", 0)]
+        refused = [self.refused(guest, name, password, *command) for command in commands]
+        assert all(refused) == any(refused)
+        return not any(refused)
+
+    def refused(self, guest: Machine, name: str, password: str, *command: Word) -> bool:
+        try:
+            guest.ask(name, password, *command)
+        except Refused as refused:
+            if refused.code != "NOREPLICAS":
+                raise
+            return True
+        return False
+
+    def test_it_holds_over_restarts_until_it_is_lifted(self, guest: Machine, manager: RedisManager) -> None:
+        assert self.writes(guest)
+        root = manager.enable_root(CONTEXT).password or ""
+        for _ in range(2):
+            manager.make_read_only(CONTEXT, True)
+        assert not self.writes(guest)
+        assert not self.writes(guest, "", root)
+        assert manager.guest.record.current.read_only
+        guest.manager().restart(CONTEXT)
+        assert not self.writes(guest)
+        guest.manager().make_read_only(CONTEXT, False)
+        assert self.writes(guest)
+        guest.manager().restart(CONTEXT)
+        assert self.writes(guest)
+        manager.disable_root(CONTEXT)
+
+    def test_the_agent_goes_on_managing(self, manager: RedisManager) -> None:
+        manager.make_read_only(CONTEXT, True)
+        manager.create_user(CONTEXT, [user("meanwhile")])
+        manager.delete_user(CONTEXT, User("meanwhile"))
+
+    def test_a_setting_of_a_user_does_not_lift_it(self, guest: Machine, manager: RedisManager) -> None:
+        manager.make_read_only(CONTEXT, True)
+        for values in ({"min-replicas-to-write": 0}, {"min-replicas-max-lag": 7}):
+            manager.update_overrides(CONTEXT, values)
+            manager.apply_overrides(CONTEXT, values)
+            assert not self.writes(guest)
+        manager.make_read_only(CONTEXT, False)
+        assert manager.client.settings("min-replicas-max-lag") == {"min-replicas-max-lag": "7"}
+        assert self.writes(guest)
+        manager.update_overrides(CONTEXT, {}, remove=True)
