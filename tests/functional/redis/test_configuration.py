@@ -9,6 +9,12 @@ from guestagent_redis.manager import RedisManager
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.states import ServiceStatus
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, Machine
+from tests.support.redis import INSTALLED
+
+
+@pytest.fixture(scope="module", params=INSTALLED)
+def datastore(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def setting(manager: RedisManager, name: str) -> str:

@@ -11,6 +11,12 @@ from guestagent.contract.errors import DatastoreError
 from guestagent.system import files
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
 from tests.support.poll import eventually
+from tests.support.redis import INSTALLED
+
+
+@pytest.fixture(scope="module", params=INSTALLED)
+def datastore(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

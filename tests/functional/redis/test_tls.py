@@ -14,8 +14,14 @@ from guestagent.contract.users import User
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, user
 from tests.support.authority import Authority
 from tests.support.ports import blocked_port
+from tests.support.redis import INSTALLED
 
 AT_ONCE = TlsResult(restart_required=False)
+
+
+@pytest.fixture(scope="module", params=INSTALLED)
+def datastore(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class TestCreate:
                 ("CLIENT", "KILL", "USER", "guestagent"),
                 ("MODULE", "LIST"),
             ):
-                with pytest.raises(Refused, match="NOPERM|not allowed"):
+                with pytest.raises(Refused, match=r"NOPERM|not allowed"):
                     client(*words)
 
     @pytest.mark.parametrize("name", ["", "a b", "tab\t", "line\nend", "nul\0", "\u2028", "x" * 129])

@@ -1,0 +1,85 @@
+"""Holding a real server still for a snapshot: what users were told is on the disk, and nobody waits for ever."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from guestagent_redis.manager import RedisManager
+
+from guestagent.capabilities.snapshots import LetGoEarlier
+from guestagent.contract.users import User
+from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, machine, prepare, user
+from tests.support.poll import eventually
+
+
+def writes(guest: Machine) -> bool:
+    """Whether a client's write ends within a moment."""
+    ended = threading.Event()
+
+    def write() -> None:
+        guest.ask("keeper", PASSWORD, "INCR", "counter")
+        ended.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    return ended.wait(0.5)
+
+
+@pytest.fixture(autouse=True)
+def keeper(guest: Machine, manager: RedisManager) -> None:
+    if manager.get_user(CONTEXT, "keeper") is None:
+        manager.create_user(CONTEXT, [user("keeper")])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["dump", "log"])
+def test_a_copy_of_the_volume_holds_what_was_written(
+    guest: Machine, manager: RedisManager, tmp_path: Path, kept: bool
+) -> None:
+    manager.apply_overrides(CONTEXT, {"appendonly": kept})
+    guest.ask("keeper", PASSWORD, "SET", "told", str(kept))
+    found = manager.pre_create_backup(CONTEXT)
+    assert set(found) == {"replication_id", "offset"}
+    try:
+        assert not writes(guest)
+        # Reading goes on, and so does the agent's own.
+        assert guest.ask("keeper", PASSWORD, "GET", "told") == str(kept)
+        manager.create_user(CONTEXT, [user("meanwhile")])
+        manager.delete_user(CONTEXT, User("meanwhile"))
+        shutil.copytree(guest.volume / "data", tmp_path / "copy")
+    finally:
+        assert manager.post_create_backup(CONTEXT) == {}
+    assert writes(guest)
+    with machine(datastore=guest.datastore) as other:
+        shutil.copytree(tmp_path / "copy", other.volume / "data")
+        for path in (other.volume / "data", *(other.volume / "data").rglob("*")):
+            if other.account:
+                shutil.chown(path, other.account, other.account)
+        prepare(other.manager())
+        assert other.ask("keeper", PASSWORD, "GET", "told") == str(kept)
+
+
+def test_one_that_nobody_ends_is_ended_by_a_guard_and_said_to_be_of_no_use(
+    guest: Machine, manager: RedisManager
+) -> None:
+    guest.conf.set_override("freeze_limit", 1, "backup")
+    try:
+        manager.pre_create_backup(CONTEXT)
+        assert not writes(guest)
+        eventually(lambda: writes(guest), timeout=20)
+        with pytest.raises(LetGoEarlier):
+            manager.post_create_backup(CONTEXT)
+    finally:
+        guest.conf.clear_override("freeze_limit", "backup")
+
+
+def test_an_agent_that_dies_lets_the_data_go(guest: Machine) -> None:
+    guest.conf.set_override("freeze_limit", 1, "backup")
+    try:
+        forgotten = guest.manager()
+        with forgotten.held_still():
+            forgotten.client.close()
+            assert not writes(guest)
+            # Nobody lifts it here: the server does.
+            eventually(lambda: writes(guest), timeout=20)
+    finally:
+        guest.conf.clear_override("freeze_limit", "backup")
