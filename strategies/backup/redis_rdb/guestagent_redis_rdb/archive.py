@@ -60,11 +60,10 @@ def _opened(path: Path) -> BinaryIO:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise SystemFailure(subject=f"Reading {path}", problem=error.strerror) from None
-    file = os.fdopen(handle, "rb", buffering=0)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise SystemFailure(subject=f"Reading {path}", problem="it is no regular file")
-    return file
+    return os.fdopen(handle, "rb", buffering=0)
 
 
 def unpack(

@@ -1,0 +1,78 @@
+"""The package as a whole: what importing it costs, what it supports, and its two names."""
+
+from importlib import metadata
+
+import pytest
+from guestagent_redis import options, server_options
+from guestagent_redis.manager import RedisManager
+from oslo_config import cfg
+
+from guestagent import contract
+from tests.support.datastore_package import (
+    assert_halves_pass_on,
+    assert_halves_share_no_name,
+    imported_by,
+    missing_calls,
+)
+
+NAMES = ("redis", "valkey")
+
+
+def test_nothing_costly_is_imported_before_it_is_needed() -> None:
+    found = imported_by("import guestagent_redis.manager")
+    assert "guestagent_redis.manager" in found
+    assert not found & {"redis", "cryptography", "psutil", "secrets", "shlex", "guestagent_redis.scratch_server"}
+
+
+@pytest.mark.parametrize("module", ["server_options", "options"])
+def test_options_are_registered_without_a_manager(module: str) -> None:
+    found = imported_by(f"import guestagent_redis.{module}")
+    ours = {name for name in found if name.startswith("guestagent")}
+    assert ours == {"guestagent_redis", f"guestagent_redis.{module}"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_has_groups_of_its_own(name: str) -> None:
+    conf = cfg.ConfigOpts()
+    for _ in range(2):
+        options.register(conf, name)
+        server_options.register(conf)
+    conf([])
+    assert conf[name].server_program == f"/usr/bin/{name}-server"
+    assert conf[f"{name}_server"].tcp_ports == ["6379", "6380"]
+    [other] = set(NAMES) - {name}
+    assert other not in conf
+    assert [group for group, _ in options.list_opts()] == list(NAMES)
+
+
+@pytest.mark.parametrize("name", ["Robert'); --", "", "a b", "default user", "x" * 33])
+def test_the_administrators_name_needs_no_quotes(name: str) -> None:
+    conf = cfg.ConfigOpts()
+    options.register(conf, "redis")
+    conf([])
+    with pytest.raises(ValueError, match="regex"):
+        conf.set_override("administrator", name, "redis")
+
+
+def test_the_entry_points_name_what_is_there() -> None:
+    points = {
+        point.name: point
+        for group in ("guestagent.datastore", "oslo.config.opts")
+        for point in metadata.entry_points(group=group)
+    }
+    for name in NAMES:
+        assert points[name].load() is RedisManager
+    assert points["guestagent.redis.guest"].load() is options.list_opts
+    assert points["guestagent.redis.server"].load() is server_options.list_opts
+
+
+def test_everything_but_databases_grants_and_replication_is_supported() -> None:
+    databases = {call.name for call in contract.CALLS if call.capability == "databases"}
+    grants = {"grant_access", "revoke_access", "list_access"}
+    missing = missing_calls(RedisManager, but="replication")
+    assert missing == databases | grants | {"get_root_password", "update_guest"}
+
+
+def test_the_halves_fit_together() -> None:
+    assert_halves_share_no_name(RedisManager)
+    assert_halves_pass_on(RedisManager)
