@@ -9,8 +9,8 @@ from guestagent.system.passwords import encoded
 DEFAULT = "default"
 """The user of clients that give a password and no name: what other servers call root."""
 EVERYTHING = ("~*", "&*", "+@all")
-ORDINARY = (*EVERYTHING, "-@admin")
-"""All keys, all channels, and all commands but those that manage the server."""
+ORDINARY = (*EVERYTHING, "-@admin", "+config|get")
+"""All keys, all channels, and all commands but those that manage the server; its settings may be looked at."""
 LOCKED = f"user {DEFAULT} off resetchannels -@all"
 LONGEST_NAME = 128
 

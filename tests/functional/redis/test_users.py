@@ -43,10 +43,11 @@ class TestCreate:
     ) -> None:
         manager.create_user(CONTEXT, [user("app")])
         with guest.client("app", PASSWORD) as client:
-            for words in (("SET", "k", "1"), ("KEYS", "*"), ("PUBLISH", "c", "m"), ("INFO",), ("FLUSHALL",)):
+            for words in (("SET", "k", "1"), ("KEYS", "*"), ("INFO",), ("CONFIG", "GET", "hz"), ("FLUSHALL",)):
                 client(*words)
             for words in (
-                ("CONFIG", "GET", "*"),
+                ("CONFIG", "SET", "hz", "11"),
+                ("CONFIG", "REWRITE"),
                 ("ACL", "LIST"),
                 ("SHUTDOWN",),
                 ("BGSAVE",),
