@@ -11,6 +11,7 @@ import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.capabilities.server import Preparation
+from guestagent.conformance.ports import blocked_port
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupported
 from guestagent.contract.modules import Module, ModuleEnvelope
@@ -24,7 +25,6 @@ from guestagent.operations.vault import Vault
 from guestagent.system import command
 from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
 from tests.support.code_path import PATIENCE
-from tests.support.ports import blocked_port
 
 
 def variable(manager: MariaDBManager, name: str) -> object:

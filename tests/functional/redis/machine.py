@@ -11,12 +11,12 @@ from guestagent_redis import options
 from guestagent_redis.manager import RedisManager
 from guestagent_redis.resp import Refused, Reply, Word, call
 
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.users import User
 from tests.support import redis
-from guestagent.conformance.directories import reachable_directory
 from tests.support.machine import CONTEXT
 from tests.support.machine import Machine as AnyMachine
-from guestagent.conformance.ports import LOOPBACK
 
 FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.conf").read_text()
 """A base configuration as the control plane sends it for a small flavour."""

@@ -10,11 +10,11 @@ import pytest
 from guestagent_redis.manager import RedisManager
 from guestagent_redis.resp import Refused, Word
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import DatastoreDown
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
 from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, user
-from tests.support.poll import eventually
 
 
 @pytest.fixture(autouse=True, scope="module")

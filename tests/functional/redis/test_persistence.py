@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from guestagent_redis.manager import RedisManager
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import DatastoreError
 from guestagent.system import files
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
-from tests.support.poll import eventually
 from tests.support.redis import INSTALLED
 
 

@@ -10,13 +10,13 @@ import pytest
 from guestagent_redis.manager import RedisManager
 from guestagent_redis.resp import Refused
 
+from guestagent.conformance.ports import blocked_port
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupported
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.contract.users import User
 from guestagent.system import files
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
-from tests.support.ports import blocked_port
 
 
 class TestPrepared:

@@ -8,9 +8,9 @@ import pytest
 from guestagent_redis.manager import RedisManager
 
 from guestagent.capabilities.snapshots import LetGoEarlier
+from guestagent.conformance.poll import eventually
 from guestagent.contract.users import User
 from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, machine, prepare, user
-from tests.support.poll import eventually
 
 
 def writes(guest: Machine) -> bool:

@@ -7,13 +7,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from guestagent_redis.manager import RedisManager
 
+from guestagent.conformance.ports import blocked_port
 from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import TlsResult
 from guestagent.contract.users import User
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, user
 from tests.support.authority import Authority
-from tests.support.ports import blocked_port
 from tests.support.redis import INSTALLED
 
 AT_ONCE = TlsResult(restart_required=False)

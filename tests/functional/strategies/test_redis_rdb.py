@@ -18,11 +18,11 @@ from guestagent_redis_rdb.errors import StreamInvalid
 from guestagent_redis_rdb.strategy import RedisRdb
 
 from guestagent.backup.base import Server, Stage, Taken
+from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, SystemFailure
 from guestagent.system import files
 from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
 from tests.support.onlooker import Onlooker
-from tests.support.poll import eventually
 
 READ = 1 << 16
 
