@@ -9,6 +9,7 @@ PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guesta
 
 DEMO_PACKAGES := mariadb-server
 TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs
+BACKPORTS := valkey-server
 BENCH_PACKAGES := strace
 
 ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
@@ -69,6 +70,7 @@ bench: deps bench-packages venv ## Measure start, memory, latency and size besid
 .PHONY: deps
 deps: ## Install the Debian packages of the tests, without their services.
 	@.ci/install $(TEST_PACKAGES)
+	@.ci/install --suite bookworm-backports $(BACKPORTS) || echo "The tests go on without $(BACKPORTS)"
 
 .PHONY: bench-packages
 bench-packages:
