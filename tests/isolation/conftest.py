@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import mariadb, postgresql
+from tests.support import mariadb, postgresql, redis
 from tests.support.environments import build_wheel, environment
 
 
@@ -17,12 +17,19 @@ class Family:
     :ivar options: of a guest that is one of many on a machine.
     :ivar client: the top-level modules of its client library.
     :ivar strategies: the folders of those that are made for it alone.
+    :ivar aliases: other datastores that its distribution serves.
     """
 
     datastore: str
     options: Callable[[Path], Mapping[str, Mapping[str, object]]]
     client: tuple[str, ...]
     strategies: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The datastores that its distribution offers."""
+        return [self.datastore, *self.aliases]
 
     @property
     def folder(self) -> str:
@@ -38,6 +45,7 @@ class Family:
 FAMILIES = (
     Family(mariadb.DATASTORE, mariadb.options, ("pymysql",), ("backup/mariabackup", "backup/mariadb_dump")),
     Family(postgresql.DATASTORE, postgresql.options, ("pg8000", "scramp", "asn1crypto"), ("backup/pg_basebackup",)),
+    Family(redis.DATASTORE, redis.options, (), ("backup/redis_rdb",), ("valkey",)),
 )
 
 

@@ -82,7 +82,7 @@ def test_a_plugins_wheel_holds_one_package_and_one_datastore(datastore_wheel: Pa
 
     assert {top for top in tops if not top.endswith(".dist-info")} == {family.package}
     assert [group for group in points.sections() if group in PLUGIN_GROUPS] == ["guestagent.datastore"]
-    assert list(points["guestagent.datastore"]) == [family.datastore]
+    assert list(points["guestagent.datastore"]) == family.names
 
 
 def test_both_wheels_say_that_their_types_can_be_checked(runtime_wheel: Path, datastore_wheel: Path, family: Family):
@@ -98,7 +98,7 @@ def test_an_image_holds_the_runtime_and_one_family(inventory: dict[str, Any], fa
     strategies = [Path(folder).name for folder in family.strategies]
 
     assert sorted(points.pop("guestagent")) == BUILT_IN
-    assert points.pop(canonical(family.package)) == [["guestagent.datastore", family.datastore]]
+    assert points.pop(canonical(family.package)) == [["guestagent.datastore", name] for name in family.names]
     for strategy in strategies:
         assert points.pop(canonical(f"guestagent-{strategy}")) == [["guestagent.backup", strategy]]
     assert not any(points.values())
