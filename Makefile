@@ -14,7 +14,8 @@ BENCH_PACKAGES := strace
 
 ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
 
-PYTEST := $(BIN)/python -m pytest --timeout=300
+# Two at a time: most tests wait for processes. The long files come first, so that nobody waits for one at the end.
+PYTEST := $(BIN)/python -m pytest --timeout=300 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -29,7 +30,7 @@ demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=r
 
 .PHONY: test
 test: deps venv lint ## Install what the tests need, check the style, run all tests.
-	@$(PYTEST) tests/unit tests/functional tests/conformance tests/interop tests/isolation tests/crash
+	@$(PYTEST) tests/functional/service tests/functional tests/crash tests/conformance tests/interop tests/isolation tests/unit
 	@echo "Once more on the code path 'convergence': all tests in which a guest changes something"
 	@TEST_ENGINE=convergence $(PYTEST) $(ON_BOTH_PATHS)
 

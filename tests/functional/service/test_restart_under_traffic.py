@@ -14,7 +14,9 @@ CALLERS = 3
 CASTERS = 2
 PATIENCE = 120.0
 """Seconds that a call may wait in the queue, over several restarts."""
-PAUSE = 0.005
+PAUSE_OF_CALLERS = 0.005
+PAUSE_OF_CASTERS = 0.04
+"""Nobody answers a cast: faster than they are done, they would wait in front of everything else."""
 METHODS = ("rpc_ping", "get_hwinfo", "restart")
 
 
@@ -34,7 +36,7 @@ class Traffic:
         """Call, wait for the answer, call again; a call that nobody answers raises."""
         replies: list[Reply] = []
         with Wire(self._broker, self._exchange) as wire:
-            while not self._over.wait(PAUSE):
+            while not self._over.wait(PAUSE_OF_CALLERS):
                 method = METHODS[len(replies) % len(METHODS)]
                 replies.append(wire.begin(self._guest_id, method, timeout=PATIENCE).reply())
         return replies
@@ -43,7 +45,7 @@ class Traffic:
         """Have databases created that nobody else creates; their names in the order of the casts."""
         names: list[str] = []
         with Wire(self._broker, self._exchange) as wire:
-            while not self._over.wait(PAUSE):
+            while not self._over.wait(PAUSE_OF_CASTERS):
                 names.append(f"{client}-{len(names)}")
                 wire.cast(self._guest_id, "create_database", {"databases": [{"_name": names[-1]}]})
         return names
