@@ -25,6 +25,9 @@ class Server:
     :ivar account: whom it runs as; none: the agent's own.
     :ivar credentials: a file of mode 0600, readable for the account, in the form that the database's own programs
         read, that lets them in as the administrator; none: the server is not there, as at a restore.
+    :ivar kept_dir: of the account, for what the stream of a repeatable strategy is made of. What is in there was left
+        by a worker that died in the same backup, and the stream must be made of that again; it is empty where the
+        backup begins, and removed when it has ended. None: nothing can be kept.
     """
 
     datastore: str
@@ -33,6 +36,7 @@ class Server:
     scratch_dir: Path
     account: str | None = None
     credentials: Path | None = None
+    kept_dir: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,9 @@ class BaseBackupStrategy(abc.ABC):
     :cvar datastores: the names of the datastores that it can back up.
     :cvar version: of what its streams look like; it grows when older ones could not be restored any more.
     :cvar incremental: a backup can build on another one.
+    :cvar repeatable: its stream can be made again, byte for byte, by a worker that comes after one that died, as that
+        of a file which stays as it is: such a backup goes on with what is in the store. See ``Server.kept_dir``. A
+        stream that turns out to be another one is noticed, and the backup begins anew.
     :cvar foreign: the kinds of streams that it can restore too when Trove's own agent kept them, which calls them so
         in the names of its objects: ``xbstream``. Their :attr:`Stage.positions` are empty.
     :param conf: all options; a strategy reads its own group.
@@ -96,6 +103,7 @@ class BaseBackupStrategy(abc.ABC):
     datastores: ClassVar[frozenset[str]] = frozenset()
     version: ClassVar[int] = 1
     incremental: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = False
     foreign: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:

@@ -58,8 +58,10 @@ class _Cipher(Protocol):
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
 
 
-def begin(algorithm: str, keys: Keyring) -> manifest.Encryption:
-    """How a new backup is encrypted."""
+def begin(algorithm: str | None, keys: Keyring | None) -> manifest.Encryption | None:
+    """How a new backup is encrypted; none: without an algorithm or a key, it is not."""
+    if algorithm is None or keys is None:
+        return None
     return manifest.Encryption(algorithm, keys.current, os.urandom(SALT_BYTES).hex(), FRAME)
 
 

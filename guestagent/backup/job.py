@@ -45,6 +45,7 @@ class Backup(msgspec.Struct, frozen=True, tag="backup"):
     """Make a backup.
 
     :ivar parent: the location of the backup that it builds on.
+    :ivar draft_dir: where what is needed to go on with it is kept; none: nowhere, and it always begins anew.
     """
 
     context: dict[str, Any]
@@ -54,6 +55,7 @@ class Backup(msgspec.Struct, frozen=True, tag="backup"):
     backup_id: str
     instance_id: str
     parent: str | None = None
+    draft_dir: str | None = None
 
 
 class Restore(msgspec.Struct, frozen=True, tag="restore"):
@@ -61,7 +63,6 @@ class Restore(msgspec.Struct, frozen=True, tag="restore"):
 
     :ivar target: the directory; of the server's account.
     :ivar checksum: what the control plane knows of it; one with a manifest has better ones.
-    :ivar incremental: the control plane knows that it builds on another one.
     :ivar incremental: the control plane knows that it builds on another one.
     """
 
@@ -83,11 +84,17 @@ class Verify(msgspec.Struct, frozen=True, tag="verify"):
 
 
 class Discard(msgspec.Struct, frozen=True, tag="discard"):
-    """Remove a backup, or what is left of one that was given up."""
+    """Remove what is left of a backup that was given up, and its draft.
+
+    :ivar instance_id: whose backup it is; one of another instance stays.
+    :ivar draft_dir: as of :class:`Backup`.
+    """
 
     context: dict[str, Any]
     place: Place
     backup_id: str
+    instance_id: str
+    draft_dir: str | None = None
 
 
 Job = Backup | Restore | Verify | Discard

@@ -72,11 +72,20 @@ class Shelf:
                 problem = f"the store has {kept} bytes of it, not {len(content)}"
                 raise StorageError(subject=f"Writing {self.container}/{path}", problem=problem)
 
-        sha256 = hashlib.sha256(content).hexdigest()
-        # Costs a third of what the compression of its content did.
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self.storage.knows_md5 else ""
+        described = self._described(name, content)
         self.patience.try_to(once)
-        return manifest.Segment(name, len(content), sha256, md5)
+        return described
+
+    def put_missing(self, item: tuple[str, memoryview]) -> manifest.Segment:
+        """As :meth:`put`, for one that an earlier worker may have put; objects appear whole or not at all."""
+        name, content = item
+        try:
+            size = self.patience.try_to(
+                functools.partial(self.storage.size, self.context, self.container, self.path(name))
+            )
+        except NotFound:
+            return self.put(item)
+        return self._described(name, content) if size == len(content) else self.put(item)
 
     def get(self, begin: int, segment: manifest.Segment, buffer: bytearray) -> memoryview:
         """The content of a segment, verified.
@@ -104,6 +113,12 @@ class Shelf:
     def path(self, name: str) -> str:
         """The name of a segment's object."""
         return f"{self.backup}/{name}"
+
+    def _described(self, name: str, content: memoryview) -> manifest.Segment:
+        sha256 = hashlib.sha256(content).hexdigest()
+        # Costs a third of what the compression of its content did.
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self.storage.knows_md5 else ""
+        return manifest.Segment(name, len(content), sha256, md5)
 
     def _fetched(self, begin: int, segment: manifest.Segment, buffer: memoryview) -> memoryview:
         size = 0

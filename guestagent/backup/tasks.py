@@ -1,32 +1,24 @@
 """The jobs: a backup, a restore, and reading a backup through."""
 
-import contextlib
 import functools
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from oslo_config import cfg
 
-from guestagent.backup import foreign, manifest, reader, settings, writer
-from guestagent.backup.base import BaseBackupStrategy, Server, Stage
+from guestagent.backup import foreign, making, manifest, reader, settings
+from guestagent.backup.base import BaseBackupStrategy, Stage
 from guestagent.backup.catalog import Catalog, NoBackup
 from guestagent.backup.job import Backup, Discard, Done, Job, Place, Restore, ServerFacts, Verify
 from guestagent.backup.manifest import Manifest
 from guestagent.backup.progress import Meter, Progress
+from guestagent.backup.strategies import check_strategy, scratch, server_of
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.plugins.installed import Group
 from guestagent.plugins.loader import load_one
 from guestagent.storage.base import BaseStorage
-from guestagent.system import files, volume
-
-
-class OtherStrategy(GuestAgentError):
-    """A backup was made by a strategy that the image does not hold, or not in this version."""
-
-    id = "backup.other-strategy"
-    sentence = "Backup '{backup}' was made by strategy '{strategy}' {version}; {problem}."
+from guestagent.system import volume
 
 
 class NoRoom(GuestAgentError):
@@ -43,68 +35,14 @@ def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Done:
     """
     match job:
         case Backup():
-            return _back_up(conf, job, progress)
+            return making.make(conf, open_catalog(conf, job.place, job.context), job, progress)
         case Restore():
             return _restore(conf, job, progress)
         case Verify():
             return _verify(conf, job, progress)
         case Discard():
-            open_catalog(conf, job.place, job.context).discard(job.backup_id)
+            making.discard(open_catalog(conf, job.place, job.context), job)
             return Done(None, None, 0)
-
-
-def _back_up(conf: cfg.ConfigOpts, job: Backup, progress: Progress) -> Done:
-    catalog = open_catalog(conf, job.place, job.context)
-    made = catalog.find(job.backup_id)
-    if made is None:
-        # An earlier agent may have died in the middle of it.
-        catalog.discard(job.backup_id)
-        made = _make(conf, job, catalog, progress)
-        joined = catalog.seal(made)
-    else:
-        joined = catalog.join(made)
-    return Done(joined.location, joined.checksum, made.size)
-
-
-def _make(conf: cfg.ConfigOpts, job: Backup, catalog: Catalog, progress: Progress) -> Manifest:
-    parent = catalog.chain(job.parent)[-1] if job.parent else None
-    server = _server(job.server)
-    strategy = load_one(Group.BACKUP, job.strategy, BaseBackupStrategy)(conf, server)  # type: ignore[type-abstract]
-    if parent is not None:
-        _check_parent(parent, strategy, job)
-    started = time.time()
-    with _scratch(server), strategy.backup(parent.positions if parent else None) as source:
-        written = writer.write(
-            source,
-            catalog.storage,
-            catalog.context,
-            catalog.container,
-            job.backup_id,
-            settings.read(conf),
-            progress,
-            strategy.estimate(),
-        )
-    return Manifest(
-        schema=manifest.SCHEMA,
-        id=job.backup_id,
-        instance_id=job.instance_id,
-        strategy=job.strategy,
-        strategy_version=strategy.version,
-        datastore=server.datastore,
-        datastore_version=server.version,
-        kind=manifest.INCREMENTAL if parent else manifest.FULL,
-        parent=parent.id if parent else None,
-        parent_location=job.parent,
-        started=started,
-        ended=written.taken.ended,
-        size=written.size,
-        sha256=written.sha256,
-        stored=written.stored,
-        compression=written.compression,
-        encryption=written.encryption,
-        segments=written.segments,
-        positions=written.taken.positions,
-    )
 
 
 def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
@@ -128,10 +66,10 @@ def restore(
     :returns: the bytes of all its streams.
     :raises GuestAgentError: it has failed; what is in the directory is of no use.
     """
-    server = _server(facts)
+    server = server_of(facts)
     strategy_class = load_one(Group.BACKUP, chain[0].strategy, BaseBackupStrategy)  # type: ignore[type-abstract]
     for one in chain:
-        _check_strategy(one, chain[0].strategy, strategy_class)
+        check_strategy(one, chain[0].strategy, strategy_class)
         if one.datastore != server.datastore:
             problem = f"it has the data of {one.datastore!r}, and this guest's datastore is {server.datastore!r}"
             raise InvalidValue(subject=f"Backup {one.id!r}", problem=problem)
@@ -145,7 +83,7 @@ def restore(
         chunks = reader.read(one, catalog.storage, catalog.context, catalog.container, how, told)
         stages.append(Stage(chunks, one.positions, incremental=one.kind == manifest.INCREMENTAL))
         done += one.size
-    with _scratch(server):
+    with scratch(server):
         strategy.restore(stages, target)
     return total
 
@@ -154,13 +92,13 @@ def _restore_foreign(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> 
     """Restore a backup that Trove's own agent made."""
     here = open_catalog(conf, job.place, job.context)
     chain = foreign.chain(here.storage, here.context, job.location, job.checksum, job.incremental)
-    server, target = _server(job.server), Path(job.target)
+    server, target = server_of(job.server), Path(job.target)
     strategy = foreign.strategy(conf, chain[-1].form)(conf, server)
     total = sum(one.size for one in chain)
     # What is compressed needs more, and nobody knows how much.
     _check_room(chain[-1].form.id, strategy.needed(total), target)
     stages = foreign.stages(chain, here.storage, here.context, conf, Meter(progress, total))
-    with _scratch(server):
+    with scratch(server):
         strategy.restore(stages, target)
     return Done(None, None, total)
 
@@ -199,49 +137,8 @@ def _tell_part(progress: Progress, before: int, total: int, done: int, _: int | 
     progress(before + done, total)
 
 
-def _check_parent(parent: Manifest, strategy: BaseBackupStrategy, job: Backup) -> None:
-    if not strategy.incremental:
-        strategy.refuse_incremental()
-    _check_strategy(parent, job.strategy, type(strategy))
-    if parent.instance_id != job.instance_id:
-        problem = f"it has the data of instance {parent.instance_id}, and a backup builds on one of the same instance"
-        raise InvalidValue(subject=f"The parent {parent.id!r}", problem=problem)
-
-
-def _check_strategy(one: Manifest, name: str, strategy: type[BaseBackupStrategy]) -> None:
-    problem = None
-    if one.strategy != name:
-        problem = f"the others of its chain were made by '{name}'"
-    elif one.strategy_version > strategy.version:
-        problem = f"this image holds version {strategy.version}, use a newer image"
-    if problem:
-        raise OtherStrategy(backup=one.id, strategy=one.strategy, version=one.strategy_version, problem=problem)
-
-
 def _check_room(backup_id: str, needed: int, target: Path) -> None:
     space = volume.space(target)
     left = space.available_blocks * space.block_size
     if needed > left:
         raise NoRoom(backup=backup_id, needed=needed >> 20, left=left >> 20, target=target)
-
-
-def _server(facts: ServerFacts) -> Server:
-    return Server(
-        datastore=facts.datastore,
-        version=facts.version,
-        data_dir=Path(facts.data_dir),
-        scratch_dir=Path(facts.scratch_dir),
-        account=facts.account,
-        credentials=Path(facts.credentials) if facts.credentials else None,
-    )
-
-
-@contextlib.contextmanager
-def _scratch(server: Server) -> Iterator[None]:
-    """An empty directory for the strategy, as long as the block lasts."""
-    files.remove_tree(server.scratch_dir)
-    files.ensure_directory(server.scratch_dir, mode=0o700, owner=server.account, group=server.account)
-    try:
-        yield
-    finally:
-        files.remove_tree(server.scratch_dir)

@@ -10,6 +10,7 @@ from oslo_log import log
 
 from guestagent.backup import compression, encryption, manifest, segments
 from guestagent.backup.base import Source, Taken
+from guestagent.backup.draft import Draft
 from guestagent.backup.lanes import Lanes
 from guestagent.backup.patience import Patience
 from guestagent.backup.progress import Meter, Progress, silent
@@ -55,6 +56,7 @@ def write(
     settings: Settings,
     progress: Progress = silent,
     expected: int | None = None,
+    draft: Draft | None = None,
 ) -> Written:
     """Read a source to its end and keep it as segments ``<backup id>/00000001`` and so on.
 
@@ -62,18 +64,18 @@ def write(
     uploaded is deleted before the error goes on.
 
     :param expected: the bytes that the source will have, roughly; none: nobody knows.
+    :param draft: what an earlier worker has left of it, of the same settings; none: nothing, and nothing is kept.
+    :raises NotRepeated: the stream is not the one that the draft was begun with.
     :raises StorageError: the store refused for longer than ``[backup]`` has patience.
     :raises GuestAgentError: the source failed, the operation was cancelled, or a key is missing.
     """
     shelf = Shelf(storage, context, container, backup_id, Throttle(settings.bandwidth_limit), settings.patience)
     stream = _Stream(source, Meter(progress, expected), Throttle(settings.io_limit))
-    how = None
-    if settings.algorithm is not None and settings.keys is not None:
-        how = encryption.begin(settings.algorithm, settings.keys)
+    how = draft.recipe.encryption if draft else encryption.begin(settings.algorithm, settings.keys)
     uploads: _Uploads | None = None
     try:
         with Lanes(settings.parallel, "upload") as carriers, Lanes(settings.threads, "compress") as packers:
-            uploads = _Uploads(shelf, carriers, settings)
+            uploads = _Uploads(shelf, carriers, settings, draft)
             chunks: Iterator[bytes] = compression.compress(
                 iter(stream), settings.compression, settings.level, packers, settings.threads + compression.AHEAD
             )
@@ -136,10 +138,11 @@ class _Uploads:
     :ivar names: of those that may be in the store.
     """
 
-    def __init__(self, shelf: Shelf, lanes: Lanes, settings: Settings) -> None:
+    def __init__(self, shelf: Shelf, lanes: Lanes, settings: Settings, draft: Draft | None) -> None:
         self.names: list[str] = []
         self._shelf = shelf
         self._lanes = lanes
+        self._draft = draft
         self._size = settings.segment_size
         self._held = segments.held(settings.parallel)
         self._begun: list[concurrent.futures.Future[manifest.Segment]] = []
@@ -158,17 +161,26 @@ class _Uploads:
         return self._room
 
     def add(self, content: memoryview) -> None:
-        """Begin with one, which lies in the room that was asked for last."""
-        self.names.append(segments.name_of(len(self.names) + 1))
-        future = self._lanes.submit(self._shelf.put, (self.names[-1], content))
+        """Begin with one, which lies in the room that was asked for last.
+
+        :raises NotRepeated: an earlier worker has begun with another one.
+        """
+        number = len(self.names) + 1
+        self.names.append(segments.name_of(number))
+        is_begun = self._draft is not None and self._draft.begin(hashlib.sha256(content).hexdigest(), number)
+        put = self._shelf.put_missing if is_begun else self._shelf.put
+        future = self._lanes.submit(put, (self.names[-1], content))
         self._begun.append(future)
         self._pending.append((future, self._room))
 
     def finish(self) -> list[manifest.Segment]:
         """Wait for all of them.
 
+        :raises NotRepeated: an earlier worker has begun with more.
         :raises StorageError: one has failed.
         """
+        if self._draft is not None:
+            self._draft.end(len(self.names))
         self._wait_until_fewer_than(1)
         return [future.result() for future in self._begun]
 

@@ -1,8 +1,9 @@
 """Backups of the data, and instances that begin with one: what is the same for every database."""
 
 import abc
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,15 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotSupported
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
+from guestagent.system import files
 
 if TYPE_CHECKING:
     # What backups need is imported when there is one to make: most agents are idle most of the time.
     from guestagent.backup.job import Done, Job, Place, ServerFacts
 
 GIB = 1 << 30
-BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
-"""The states of a backup, in Trove's words."""
+BUILDING, COMPLETED = "BUILDING", "COMPLETED"
+"""The states of a backup, in Trove's words; see also :data:`guestagent.contract.states.BACKUP_FAILED`."""
 INCREMENTAL = "incremental"
 """And the type of one that builds on another."""
 
@@ -57,6 +59,13 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
     def restored_server(self, target: Path) -> "ServerFacts":
         """The server that is to run on what a restore makes."""
 
+    def draft_dir(self) -> Path | None:
+        """Where what it takes to go on with a backup is kept when the agent dies, on the volume of the data.
+
+        None: nowhere, and such a backup begins anew.
+        """
+        return None
+
     def scratch_server(self, target: Path, directory: Path) -> AbstractContextManager[Query]:
         """A server on restored data as long as the block lasts, beside the instance's own and out of its way.
 
@@ -88,11 +97,8 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             copy,
             Step("say that it is there", lambda: self._report_done(context, info, made[-1])),
         ]
-        try:
-            self.guest.carry_out(Plan("backup", steps, cancellable=True))
-        except BaseException:
-            self._report(context, info, state=FAILED)
-            raise
+        # Whoever asked for it tells the control plane if it fails.
+        self.guest.carry_out(Plan("backup", steps, cancellable=True))
 
     def restore(self, context: RequestContext, backup_info: dict[str, Any], target: Path) -> None:
         if not self.guest.backup_strategies:
@@ -102,31 +108,39 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             raise InvalidValue(subject=f"Backup {info.id!r}", problem="the control plane does not say where it is")
         from guestagent.backup.job import Restore
 
-        self._work(
-            Restore(
-                dict(context.values),
-                info.place,
-                self.restored_server(target),
-                info.location,
-                str(target),
-                info.checksum,
-                info.incremental,
-            )
+        server = self.restored_server(target)
+        job = Restore(
+            dict(context.values), info.place, server, info.location, str(target), info.checksum, info.incremental
         )
+        with _scratch_removed(server):
+            self._work(job)
 
     def _make(self, context: RequestContext, info: BackupInfo) -> "Done":
         from guestagent.backup.job import Backup
 
         strategy = self.guest.backup_strategies[0]
-        with self.backed_up_server() as server:
+        with self.backed_up_server() as server, _scratch_removed(server):
             return self._work(
-                Backup(dict(context.values), info.place, strategy, server, info.id, self.guest.id, info.parent)
+                Backup(
+                    dict(context.values),
+                    info.place,
+                    strategy,
+                    server,
+                    info.id,
+                    self.guest.id,
+                    info.parent,
+                    self._draft_dir(),
+                )
             )
 
     def _discard(self, context: RequestContext, info: BackupInfo) -> None:
         from guestagent.backup.job import Discard
 
-        self._work(Discard(dict(context.values), info.place, info.id))
+        self._work(Discard(dict(context.values), info.place, info.id, self.guest.id, self._draft_dir()))
+
+    def _draft_dir(self) -> str | None:
+        directory = self.draft_dir()
+        return None if directory is None else str(directory)
 
     def _work(self, job: "Job") -> "Done":
         """Have a job done by a process of its own; what it says of its progress is the operation's.
@@ -173,6 +187,15 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             success=True,
             confirmed=True,
         )
+
+
+@contextlib.contextmanager
+def _scratch_removed(server: "ServerFacts") -> Iterator[None]:
+    """Nothing of a strategy's is left after the block; who worked there may have been killed."""
+    try:
+        yield
+    finally:
+        files.remove_tree(Path(server.scratch_dir))
 
 
 def _text(values: dict[str, Any], name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from oslo_log import log
 
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import GuestAgentError
+from guestagent.contract.errors import GuestAgentError, Interrupted
 from guestagent.guest import Guest
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
@@ -51,7 +51,9 @@ class Snapshots(BaseDatastoreManager, abc.ABC):
     def pre_create_backup(self, context: RequestContext) -> dict[str, Any]:
         found: dict[str, Any] = {}
         hold = Step("hold the data still", lambda: found.update(self._hold()), undo=lambda _: self._let_go())
-        # After a crash there is nobody who would say that the snapshot is done.
+        if self.guest.is_resumed:
+            # There is nobody any more who would say that the snapshot is done, and what held the data is gone.
+            raise Interrupted(operation="pre_create_backup")
         self.guest.carry_out(Plan("hold the data", [hold], resumable=False))
         return found
 

@@ -9,7 +9,7 @@ from guestagent.contract.context import RequestContext
 class Backups(Capability):
     """Make backups, and hold the server still while somebody else makes one."""
 
-    @call(cast=True, notifies=True, required=True, once=("backup_info", "id"))
+    @call(cast=True, notifies=True, required=True, once=("backup_info", "id"), makes_backup=True)
     def create_backup(self, context: RequestContext, backup_info: dict[str, Any]) -> None:
         """Make the backup that ``backup_info`` describes and report its progress to the conductor.
 

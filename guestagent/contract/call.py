@@ -50,6 +50,7 @@ class Call:
     :ivar needs_instance: it makes no sense before prepare.
     :ivar prompt: it never waits for the database, so threads of its own keep it answering.
     :ivar once: the argument, and a key of it, that name what is never done twice, as ``("backup_info", "id")``.
+    :ivar makes_backup: the control plane has a record of what :attr:`once` names, and is told when the call fails.
     :ivar namespaces: where it can be called.
     :ivar refusal: the default method, which answers "not supported".
     """
@@ -65,6 +66,7 @@ class Call:
     needs_instance: bool
     prompt: bool
     once: tuple[str, str] | None
+    makes_backup: bool
     namespaces: tuple[str, ...]
     refusal: Callable[..., Any] = dataclasses.field(repr=False)
 
@@ -122,6 +124,7 @@ def call(
     needs_instance: bool = True,
     prompt: bool = False,
     once: tuple[str, str] | None = None,
+    makes_backup: bool = False,
     namespaces: tuple[str, ...] = (TROVE,),
 ) -> Callable[[Method], Method]:
     """Declare the decorated method of a :class:`Capability` as a call; see :class:`Call`."""
@@ -144,6 +147,7 @@ def call(
             needs_instance=needs_instance,
             prompt=prompt,
             once=once,
+            makes_backup=makes_backup,
             namespaces=namespaces,
             refusal=refuse,
         )

@@ -31,6 +31,10 @@ class ServiceStatus(enum.Enum):
     AGENT_ERROR = "guestagent error"
 
 
+BACKUP_FAILED = "FAILED"
+"""The state of a backup that will not be, in Trove's words."""
+
+
 class Phase(enum.Enum):
     """How far the instance has come, as the agent itself records it."""
 

@@ -20,7 +20,7 @@ from guestagent.contract.errors import (
     UnknownCall,
     UnsupportedVersion,
 )
-from guestagent.contract.states import Phase
+from guestagent.contract.states import BACKUP_FAILED, Phase
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.journal import Duplicate, Journal, Unfinished
 from guestagent.operations.operation import Operation, Request
@@ -108,7 +108,7 @@ class Dispatcher:
     def tell(self, unfinished: Unfinished, error: GuestAgentError | None) -> None:
         """Tell the conductor how an operation of an earlier agent ended."""
         declared = _find(unfinished.name, unfinished.request.namespace, "1.0")
-        self._tell(declared, RequestContext(unfinished.request.context), error, unfinished.id)
+        self._tell(declared, unfinished.request, error, unfinished.id)
 
     def _answer(self, incoming: Any) -> Any:
         message = incoming.message
@@ -146,7 +146,7 @@ class Dispatcher:
         except Duplicate as duplicate:
             known = str(duplicate)
         except GuestAgentError as error:
-            self._tell(declared, RequestContext(request.context), error)
+            self._tell(declared, request, error)
             raise
         else:
             return
@@ -159,25 +159,22 @@ class Dispatcher:
             context.request_id,
             work=functools.partial(self._perform, declared, context, arguments),
             request=request,
-            ended=lambda operation: None if request.awaited else self._see_off(declared, context, operation),
+            ended=lambda operation: None if request.awaited else self._see_off(declared, request, operation),
         )
 
-    def _see_off(self, declared: Call, context: RequestContext, operation: Operation) -> None:
+    def _see_off(self, declared: Call, request: Request, operation: Operation) -> None:
         """What nobody waited for has ended: say so."""
         if operation.error is None:
-            LOG.info("%s (request %s) done", declared.name, context.request_id)
+            LOG.info("%s (request %s) done", declared.name, operation.request_id)
         else:
-            LOG.error("%s (request %s) failed: %s", declared.name, context.request_id, operation.error)
-        self._tell(declared, context, operation.error, operation.id)
+            LOG.error("%s (request %s) failed: %s", declared.name, operation.request_id, operation.error)
+        self._tell(declared, request, operation.error, operation.id)
 
     def _tell(
-        self,
-        declared: Call,
-        context: RequestContext,
-        error: GuestAgentError | None,
-        operation_id: str | None = None,
+        self, declared: Call, request: Request, error: GuestAgentError | None, operation_id: str | None = None
     ) -> None:
         """Tell the conductor how a cast ended, and the journal that the conductor knows."""
+        context = RequestContext(request.context)
 
         def told() -> None:
             try:
@@ -186,6 +183,9 @@ class Dispatcher:
             except SystemFailure as problem:
                 LOG.error("The next agent will tell the end of '%s' once more: %s", declared.name, problem)
 
+        if error is not None and declared.makes_backup and request.subject is not None:
+            # Whatever kept it from being made: its record would wait for ever.
+            self._conductor.update_backup(context, request.subject, state=BACKUP_FAILED)
         if not (declared.notifies and context.notification):
             told()
         elif error is None:

@@ -49,7 +49,7 @@ class BaseStorage(abc.ABC):
         self.conf = conf
 
     def tidy(self) -> None:  # noqa: B027  most have nothing to do
-        """Remove what an agent that died has left half-written; asked once, when an agent has started."""
+        """Remove what an agent or a worker that died has left half-written; asked while nothing is written."""
 
     @abc.abstractmethod
     def put(

@@ -18,8 +18,8 @@ from tests.crash.scenarios import Scenario
 from tests.crash.state import State, differences, litter, state_of
 
 REPORT_SECONDS = 15.0
-NEXT_START = ("variable.", "config.last-good/", "config.replaced/")
-"""What is something else when the server has started anew: what was on disk has come into force."""
+NEXT_START = ("variable.", "config.last-good/", "config.replaced/", "writable")
+"""What is something else when the server has started anew: what was on disk has come into force, and locks are gone."""
 SAMPLED = 1
 """Moments of an operation that are tried where not all are: there are two code paths, and many operations."""
 
@@ -41,6 +41,10 @@ class Undisturbed:
     def without(self, names: tuple[str, ...]) -> Self:
         """The same without what has such names, or names that begin so."""
         return dataclasses.replace(self, before=without(self.before, names), after=without(self.after, names))
+
+    def losing(self, lost: State) -> Self:
+        """The same without what the agent held, which has died."""
+        return dataclasses.replace(self, before={**self.before, **lost}, after={**self.after, **lost})
 
 
 def go_undisturbed(guest: Guest, scenario: Scenario) -> Undisturbed:
@@ -99,6 +103,7 @@ def die_in(
         guest.kill_server()
     restarted = len(guest.conductor.reports)
     guest.agent.boot(guest.wire)
+    undisturbed = undisturbed.losing(scenario.lost)
     wanted = expected_end(guest.path, scenario, moment, undisturbed.end)
     details = guest.end_of(sent) if wanted is not None else None
     guest.wait_for_rest()
@@ -117,7 +122,7 @@ def expected_end(path: CodePath, scenario: Scenario, moment: Moment, end: str) -
     if moment.kind == moments.ACCEPTING:
         # The broker delivers a cast again. Who calls has no answer, and knows that.
         return end if declared.cast else None
-    if path is CodePath.CONVERGENCE or moment.kind == moments.ENDED:
+    if (path is CodePath.CONVERGENCE and scenario.resumable) or moment.kind == moments.ENDED:
         return end
     return "failed"
 

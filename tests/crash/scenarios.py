@@ -48,6 +48,9 @@ class Scenario:
     :ivar may_differ: what is something else when it was given up; likewise.
     :ivar given_up: what is wrong when it was given up, in words, where that is not all; gets the state at the end of
         an undisturbed one.
+    :ivar resumable: the code path ``convergence`` goes on with it; otherwise it is given up there too.
+    :ivar lost: what of the state the agent itself holds, as it is when the agent has died.
+    :ivar ask: asks for it, where that is not done by its arguments alone.
     """
 
     name: str
@@ -60,9 +63,14 @@ class Scenario:
     may_stay: Sequence[str] = ()
     may_differ: Sequence[str] = ()
     given_up: Callable[[Guest, State], list[str]] | None = None
+    resumable: bool = True
+    lost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    ask: Callable[[Guest], Sent] | None = None
 
     def send(self, guest: Guest) -> Sent:
         """Ask for it."""
+        if self.ask is not None:
+            return self.ask(guest)
         return guest.send(self.call, self.arguments, own=self.own)
 
 
@@ -426,6 +434,24 @@ def _on_legacy(guest: Guest) -> None:
     guest.boot()
 
 
+SNAPSHOTS = [
+    Scenario(
+        "hold the data still",
+        "pre_create_backup",
+        {},
+        _calls(("post_create_backup", {})),
+        resumable=False,
+        lost={"writable": True},
+    ),
+    Scenario(
+        "let the data go",
+        "post_create_backup",
+        {},
+        _calls(("pre_create_backup", {})),
+        lost={"writable": True},
+    ),
+]
+
 CONVERSION = Scenario("convert the engine", "convert_engine", {}, _on_legacy, own=True, may_stay=["record.code_path"])
 
 SMALLER = {
@@ -455,7 +481,7 @@ def on_a_volume(device: str, point: Path, filesystem: str) -> list[Scenario]:
 
 def on_a_prepared_guest() -> list[Scenario]:
     """What can be asked of an instance that is ready, one after another."""
-    return [*DATABASES, *USERS, *CONFIGURATION, *LIFECYCLE, *UPGRADES, *_tls(), *LOGS, *MODULES]
+    return [*DATABASES, *USERS, *CONFIGURATION, *LIFECYCLE, *UPGRADES, *_tls(), *LOGS, *SNAPSHOTS, *MODULES]
 
 
 def _empty_machine(guest: Guest) -> None:
@@ -474,8 +500,11 @@ def _new_root_disk(guest: Guest) -> None:
     guest.boot()
 
 
-def _fails_and_goes_well_when_asked_again(guest: Guest, after: State) -> list[str]:
-    """An instance that did not come up is down, and comes up when somebody asks once more."""
+def fails_and_goes_well_when_asked_again(again: Callable[[], Scenario], guest: Guest, after: State) -> list[str]:
+    """An instance that did not come up is down, and comes up when somebody asks once more.
+
+    :param again: gives the scenario that asks.
+    """
     found = state_of(guest)
     if found["record.phase"] == "ready":
         # It did, and something in it is missing.
@@ -484,8 +513,7 @@ def _fails_and_goes_well_when_asked_again(guest: Guest, after: State) -> list[st
     down = {"record.phase": "failed", "record.wanted": "stopped", "server": False}
     wrong = [f"{name} is {found[name]}" for name, value in down.items() if found[name] != value] + litter(guest)
     if not wrong:
-        scenario = PREPARATION if "user.first@%" in after else REBUILD
-        guest.end_of(scenario.send(guest))
+        guest.end_of(again().send(guest))
         guest.wait_for_rest()
         wrong = [f"{name} differs when it was asked again" for name in differences(after, state_of(guest))]
     return wrong
@@ -503,14 +531,14 @@ PREPARATION = Scenario(
         "modules": [_MODULE],
     },
     _empty_machine,
-    given_up=_fails_and_goes_well_when_asked_again,
+    given_up=functools.partial(fails_and_goes_well_when_asked_again, lambda: PREPARATION),
 )
 REBUILD = Scenario(
     "rebuild",
     "rebuild",
     {"ds_version": "10.11", "config_contents": FLAVOUR, "config_overrides": {"max_connections": 70}},
     _new_root_disk,
-    given_up=_fails_and_goes_well_when_asked_again,
+    given_up=functools.partial(fails_and_goes_well_when_asked_again, lambda: REBUILD),
 )
 
 

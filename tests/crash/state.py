@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pymysql
+
 from tests.crash.guest import KEPT, Guest
 
 State = Mapping[str, Any]
@@ -28,7 +30,21 @@ GENERATED = "a password"
 PASSES_AWAY = ("created", "updated")
 """What a module's result says of the time."""
 
-UNFINISHED = (".unfinished-*", "trial.cnf", "claim.sql", "lent.cnf", ".data-unfinished", "*.new", "*.damaged*")
+LOCK_SECONDS = 1
+"""How long a write waits before it is said that nobody may."""
+LOCKED = (1049, 1146, 1205)
+"""There is no such database, or no such table; a lock was not given in time."""
+
+UNFINISHED = (
+    ".unfinished-*",
+    "trial.cnf",
+    "claim.sql",
+    "lent.cnf",
+    ".data-unfinished",
+    ".backup-*",
+    "*.new",
+    "*.damaged*",
+)
 """What exists only while somebody works on it, wherever it is."""
 
 
@@ -141,11 +157,23 @@ def _in_server(guest: Guest) -> dict[str, Any]:
     )
     grants = guest.rows("SELECT User, Host, Db, Insert_priv, Grant_priv FROM mysql.db")
     return {
+        "writable": _is_writable(guest),
         **{f"variable.{name}": value for name, value in variables},
         **{f"database.{name}": collation for name, collation in databases},
         **{f"user.{name}@{host}": _privileges(name, privileges) for name, host, privileges in users},
         **{f"grant.{name}@{host}.{database}": tuple(rest) for name, host, database, *rest in grants},
     }
+
+
+def _is_writable(guest: Guest) -> bool:
+    """Whether no lock keeps anybody from writing."""
+    try:
+        guest.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}", f"UPDATE {KEPT}.t SET b = 'data'")
+    except pymysql.Error as error:
+        if error.args[0] not in LOCKED:
+            raise
+        return False
+    return True
 
 
 def _privileges(name: str, text: str) -> dict[str, Any]:

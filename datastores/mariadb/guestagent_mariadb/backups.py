@@ -25,14 +25,13 @@ class MariaDBBackups(BackedUp, MariaDBServer):
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="a backup is made of a server that runs")
         with self.administrator.lend_credentials(self.layout.lent_credentials, self.account) as lent:
-            try:
-                yield self._facts(self.layout.data_dir, lent)
-            finally:
-                # Who worked there may have been killed.
-                files.remove_tree(self.layout.scratch_dir)
+            yield self._facts(self.layout.data_dir, lent)
 
     def restored_server(self, target: Path) -> "ServerFacts":
         return self._facts(target, None)
+
+    def draft_dir(self) -> Path:
+        return self.layout.draft_dir
 
     @contextlib.contextmanager
     def scratch_server(self, target: Path, directory: Path) -> "Iterator[Query]":

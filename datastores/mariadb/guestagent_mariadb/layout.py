@@ -33,6 +33,11 @@ class Layout:
         return self.mount_point / ".backup-scratch"
 
     @property
+    def draft_dir(self) -> Path:
+        """What it takes to go on with a backup when its maker has died."""
+        return self.mount_point / ".backup-draft"
+
+    @property
     def tmp_dir(self) -> Path:
         """What large statements need for a while: on the volume, whose size the user chose."""
         return self.mount_point / "tmp"

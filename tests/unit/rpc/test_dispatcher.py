@@ -488,6 +488,7 @@ class TestCasts:
 
     def test_a_cast_that_is_not_supported_is_told_too(self, wire: Wire, control_plane: ControlPlane) -> None:
         wire.cast("create_backup", {"backup_info": {"id": "b"}})
+        failed(control_plane, "b")
         report = control_plane.next()
         assert report.method == "notify_exc_info"
         assert "not supported" in report.arguments["message"]
@@ -608,6 +609,13 @@ class Saving(Notebook):
 MakeDispatcher = Callable[[BaseDatastoreManager], Dispatcher]
 
 
+def failed(control_plane: ControlPlane, backup_id: str) -> None:
+    """The control plane is told that a backup has failed, and that one only."""
+    report = control_plane.next()
+    assert (report.method, report.arguments["backup_id"]) == ("update_backup", backup_id)
+    assert report.arguments["state"] == "FAILED"
+
+
 class TestOnceAndNotAgain:
     @pytest.fixture
     def manager(self, guest: Guest) -> Saving:
@@ -672,6 +680,7 @@ class TestOnceAndNotAgain:
 
     def test_unless_it_failed(self, wire: Wire, manager: Saving, control_plane: ControlPlane) -> None:
         wire.cast("create_backup", {"backup_info": {"id": "b1", "fails": True}})
+        failed(control_plane, "b1")
         assert control_plane.next().method == "notify_exc_info"
         wire.cast("create_backup", {"backup_info": {"id": "b1"}})
         assert control_plane.next().method == "notify_end"
@@ -686,6 +695,7 @@ class TestOnceAndNotAgain:
             wire.call("change_passwords", arguments)
         with pytest.raises(errors.InvalidValue):
             wire.cast("create_backup", {"backup_info": {"id": "b1", "x": password}})
+        failed(control_plane, "b1")
         report = control_plane.next()
         assert report.method == "notify_exc_info"
         assert PASSWORD not in repr(report) + caplog.text
@@ -872,6 +882,15 @@ class TestAnEarlierAgent:
         report = control_plane.next()
         assert report.method == "notify_exc_info"
         assert "The guest agent ended while it did 'create_database'" in report.arguments["message"]
+
+    def test_a_backup_that_was_accepted_and_no_more_has_failed(
+        self, dying: Wire, later: Callable[[], None], control_plane: ControlPlane, path: list[CodePath]
+    ) -> None:
+        path[0] = CodePath.LEGACY
+        dying.cast("create_backup", {"backup_info": {"id": "b1"}})
+        later()
+        failed(control_plane, "b1")
+        assert control_plane.next().method == "notify_exc_info"
 
     def test_a_message_that_comes_again_afterwards_is_known(
         self, dying: Wire, wire: Wire, manager: Saving, later: Callable[[], None], caplog: pytest.LogCaptureFixture

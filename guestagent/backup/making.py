@@ -1,0 +1,153 @@
+"""Making a backup: begun anew, or gone on with where a worker has died."""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+
+from oslo_config import cfg
+from oslo_log import log
+
+from guestagent.backup import draft, encryption, manifest, settings, writer
+from guestagent.backup.base import BaseBackupStrategy
+from guestagent.backup.catalog import Catalog
+from guestagent.backup.draft import Draft, NotRepeated, Recipe
+from guestagent.backup.job import Backup, Discard, Done
+from guestagent.backup.manifest import Manifest
+from guestagent.backup.progress import Progress
+from guestagent.backup.settings import Settings
+from guestagent.backup.strategies import check_strategy, scratch, server_of
+from guestagent.backup.writer import Written
+from guestagent.contract.errors import InvalidValue
+from guestagent.plugins.installed import Group
+from guestagent.plugins.loader import load_one
+
+LOG = log.getLogger(__name__)
+
+
+def make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progress) -> Done:
+    """Make a backup, or find that it is made.
+
+    :raises GuestAgentError: it cannot be made.
+    """
+    made = catalog.find(job.backup_id)
+    if made is None:
+        made = _make(conf, catalog, job, progress)
+        joined = catalog.seal(made)
+    else:
+        joined = catalog.join(made)
+    if job.draft_dir is not None:
+        draft.discard(Path(job.draft_dir))
+    return Done(joined.location, joined.checksum, made.size)
+
+
+def discard(catalog: Catalog, job: Discard) -> None:
+    """Remove what is left of a backup that was given up; repeating it is safe."""
+    if job.draft_dir is not None:
+        draft.discard(Path(job.draft_dir))
+    # Its worker may have been killed while it wrote.
+    catalog.storage.tidy()
+    catalog.discard(job.backup_id)
+
+
+def _make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progress) -> Manifest:
+    parent = catalog.chain(job.parent)[-1] if job.parent else None
+    server = server_of(job.server, job.draft_dir)
+    strategy = load_one(Group.BACKUP, job.strategy, BaseBackupStrategy)(conf, server)  # type: ignore[type-abstract]
+    if parent is not None:
+        _check_parent(parent, strategy, job)
+    started = time.time()
+    with scratch(server):
+        written = _Making(catalog, job, strategy, parent, settings.read(conf), progress).write()
+    return Manifest(
+        schema=manifest.SCHEMA,
+        id=job.backup_id,
+        instance_id=job.instance_id,
+        strategy=job.strategy,
+        strategy_version=strategy.version,
+        datastore=server.datastore,
+        datastore_version=server.version,
+        kind=manifest.INCREMENTAL if parent else manifest.FULL,
+        parent=parent.id if parent else None,
+        parent_location=job.parent,
+        started=started,
+        ended=written.taken.ended,
+        size=written.size,
+        sha256=written.sha256,
+        stored=written.stored,
+        compression=written.compression,
+        encryption=written.encryption,
+        segments=written.segments,
+        positions=written.taken.positions,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Making:
+    """One backup on its way into the store.
+
+    :ivar parent: what it builds on; none: nothing.
+    """
+
+    catalog: Catalog
+    job: Backup
+    strategy: BaseBackupStrategy
+    parent: Manifest | None
+    settings: Settings
+    progress: Progress
+
+    def write(self) -> Written:
+        """Go on where a worker that died has left it, where the strategy can; otherwise begin anew."""
+        if not self.strategy.repeatable or self.job.draft_dir is None:
+            return self._attempt(None)
+        directory = Path(self.job.draft_dir)
+        take_up = functools.partial(Draft.take_up, directory, self._recipe(), self.strategy.server.account)
+        try:
+            return self._attempt(take_up())
+        except NotRepeated as error:
+            changed = str(error)
+        # Outside of the handler, or the log would have the error twice.
+        LOG.warning("%s", changed)
+        draft.discard(directory)
+        return self._attempt(take_up())
+
+    def _attempt(self, begun: Draft | None) -> Written:
+        backup_id = self.job.backup_id
+        if begun is None or not begun.begun:
+            # A worker may have died in the middle of it.
+            self.catalog.discard(backup_id)
+        else:
+            LOG.info("Going on with backup '%s', of which %d segments were begun", backup_id, len(begun.begun))
+        with self.strategy.backup(self.parent.positions if self.parent else None) as source:
+            return writer.write(
+                source,
+                self.catalog.storage,
+                self.catalog.context,
+                self.catalog.container,
+                backup_id,
+                self.settings,
+                self.progress,
+                self.strategy.estimate(),
+                begun,
+            )
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            self.job.backup_id,
+            self.job.strategy,
+            self.strategy.version,
+            self.parent.id if self.parent else None,
+            self.settings.compression,
+            self.settings.level,
+            self.settings.segment_size,
+            encryption.begin(self.settings.algorithm, self.settings.keys),
+        )
+
+
+def _check_parent(parent: Manifest, strategy: BaseBackupStrategy, job: Backup) -> None:
+    if not strategy.incremental:
+        strategy.refuse_incremental()
+    check_strategy(parent, job.strategy, type(strategy))
+    if parent.instance_id != job.instance_id:
+        problem = f"it has the data of instance {parent.instance_id}, and a backup builds on one of the same instance"
+        raise InvalidValue(subject=f"The parent {parent.id!r}", problem=problem)

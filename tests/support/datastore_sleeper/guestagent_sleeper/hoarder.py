@@ -1,0 +1,37 @@
+"""A datastore that is one file, of which backups are made."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guestagent.capabilities.backups import BackedUp
+from guestagent.contract.states import ServiceStatus
+
+if TYPE_CHECKING:
+    from guestagent.backup.job import ServerFacts
+
+DATASTORE = "hoarder"
+
+
+class HoarderManager(BackedUp):
+    """Has no server and is always ready; a test writes its file, which lies in the state directory."""
+
+    def service_status(self) -> ServiceStatus:
+        return ServiceStatus.HEALTHY
+
+    @contextlib.contextmanager
+    def backed_up_server(self) -> "Iterator[ServerFacts]":
+        yield self._facts()
+
+    def restored_server(self, target: Path) -> "ServerFacts":
+        return self._facts()
+
+    def draft_dir(self) -> Path:
+        return self.guest.state_dir / "draft"
+
+    def _facts(self) -> "ServerFacts":
+        from guestagent.backup.job import ServerFacts
+
+        state_dir = self.guest.state_dir
+        return ServerFacts(DATASTORE, "1.0", str(state_dir), str(state_dir / "scratch"))
