@@ -10,8 +10,8 @@ import msgspec
 from guestagent.backup import manifest
 from guestagent.backup.manifest import Manifest, ManifestInvalid
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import GuestAgentError, InvalidValue, NotFound
-from guestagent.storage.base import BaseStorage, Joined, Part
+from guestagent.contract.errors import GuestAgentError, NotFound
+from guestagent.storage.base import BaseStorage, Joined, Part, UnsafeName
 
 LONGEST_CHAIN = 1000
 JOINED = ".backup"
@@ -23,10 +23,10 @@ _SEGMENT = re.compile(r"[0-9]{8,}")
 
 
 class ParentGone(GuestAgentError):
-    """A backup builds on one that is not there."""
+    """A backup builds, or should build, on one that is not there."""
 
     id = "backup.parent-gone"
-    sentence = "Backup '{backup}' builds on '{parent}', which is not in the store any more; it cannot be restored."
+    sentence = "Backup '{backup}' builds on '{parent}', which is not in the store any more; use a full backup."
 
 
 class NoBackup(GuestAgentError):
@@ -34,6 +34,13 @@ class NoBackup(GuestAgentError):
 
     id = "backup.not-found"
     sentence = "There is no backup at {location}: it has no manifest."
+
+
+class IdTaken(GuestAgentError):
+    """The store has another backup of the same id."""
+
+    id = "backup.id-taken"
+    sentence = "The store has another backup '{backup}': {problem}; it stays as it is, ask for one of another id."
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -214,8 +221,8 @@ class Catalog:
 def check_id(backup_id: str) -> str:
     """The id, if it can name objects.
 
-    :raises InvalidValue: it could lead elsewhere.
+    :raises UnsafeName: it could lead elsewhere.
     """
     if not manifest.is_name(backup_id):
-        raise InvalidValue(subject=f"The backup id {backup_id!r}", problem="it may hold A-Z a-z 0-9 _ . -")
+        raise UnsafeName(subject=f"The backup id {backup_id!r}", problem="it may hold A-Z a-z 0-9 _ . -")
     return backup_id

@@ -10,10 +10,10 @@ from oslo_log import log
 
 from guestagent.backup import draft, encryption, manifest, settings, writer
 from guestagent.backup.base import BaseBackupStrategy
-from guestagent.backup.catalog import Catalog
+from guestagent.backup.catalog import Catalog, IdTaken, NoBackup, ParentGone
 from guestagent.backup.draft import Draft, NotRepeated, Recipe
 from guestagent.backup.job import Backup, Discard, Done
-from guestagent.backup.manifest import Manifest
+from guestagent.backup.manifest import Manifest, ManifestInvalid
 from guestagent.backup.progress import Progress
 from guestagent.backup.settings import Settings
 from guestagent.backup.strategies import check_strategy, scratch, server_of
@@ -30,7 +30,7 @@ def make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progress
 
     :raises GuestAgentError: it cannot be made.
     """
-    made = catalog.find(job.backup_id)
+    made = _found(catalog, job)
     if made is None:
         made = _make(conf, catalog, job, progress)
         joined = catalog.seal(made)
@@ -42,16 +42,35 @@ def make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progress
 
 
 def discard(catalog: Catalog, job: Discard) -> None:
-    """Remove what is left of a backup that was given up; repeating it is safe."""
+    """Remove what is left of a backup that was given up; repeating it is safe.
+
+    :raises IdTaken: what is there is another one.
+    """
     if job.draft_dir is not None:
         draft.discard(Path(job.draft_dir))
     # Its worker may have been killed while it wrote.
     catalog.storage.tidy()
+    _found(catalog, job)
     catalog.discard(job.backup_id)
 
 
+def _found(catalog: Catalog, job: Backup | Discard) -> Manifest | None:
+    """The backup of the job, if it is in the store; none: it is not, or not whole.
+
+    :raises IdTaken: another one is.
+    """
+    try:
+        found = catalog.find(job.backup_id)
+    except ManifestInvalid as error:
+        # We write none that we cannot read.
+        raise IdTaken(backup=job.backup_id, problem=error.facts["problem"]) from error
+    if found is not None and found.instance_id != job.instance_id:
+        raise IdTaken(backup=job.backup_id, problem=f"it has the data of instance {found.instance_id}")
+    return found
+
+
 def _make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progress) -> Manifest:
-    parent = catalog.chain(job.parent)[-1] if job.parent else None
+    parent = _parent(catalog, job)
     server = server_of(job.server, job.draft_dir)
     strategy = load_one(Group.BACKUP, job.strategy, BaseBackupStrategy)(conf, server)  # type: ignore[type-abstract]
     if parent is not None:
@@ -80,6 +99,15 @@ def _make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progres
         segments=written.segments,
         positions=written.taken.positions,
     )
+
+
+def _parent(catalog: Catalog, job: Backup) -> Manifest | None:
+    if job.parent is None:
+        return None
+    try:
+        return catalog.chain(job.parent)[-1]
+    except NoBackup:
+        raise ParentGone(backup=job.backup_id, parent=job.parent) from None
 
 
 @dataclasses.dataclass(frozen=True)

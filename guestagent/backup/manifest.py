@@ -22,6 +22,12 @@ class ManifestInvalid(GuestAgentError):
     sentence = "The manifest of backup '{backup}' cannot be used: {problem}."
 
 
+class ManifestNewer(ManifestInvalid):
+    """A manifest is of a schema that this agent does not know."""
+
+    id = "backup.manifest-newer"
+
+
 class Segment(msgspec.Struct, frozen=True):
     """A piece of the stored stream, an object of its own.
 
@@ -102,7 +108,8 @@ def decode(text: bytes, backup: str) -> Manifest:
     """A stored manifest.
 
     :param backup: what it should be of.
-    :raises ManifestInvalid: it is damaged, of a newer schema, of another backup, or names objects that are not its own.
+    :raises ManifestNewer: it is of a newer schema.
+    :raises ManifestInvalid: it is damaged, of another backup, or names objects that are not its own.
     """
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
@@ -110,7 +117,7 @@ def decode(text: bytes, backup: str) -> Manifest:
         raise ManifestInvalid(backup=backup, problem=f"it is damaged ({error})") from None
     if schema > SCHEMA:
         problem = f"a newer agent wrote it (schema {schema}, this one knows {SCHEMA}); use a newer image"
-        raise ManifestInvalid(backup=backup, problem=problem)
+        raise ManifestNewer(backup=backup, problem=problem)
     try:
         manifest = msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as error:

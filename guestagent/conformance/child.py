@@ -1,10 +1,21 @@
 """A process of the tests' own, which ends with them."""
 
+import contextlib
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+
+def processes(directory: Path) -> list[str]:
+    """The command lines that name something in a directory."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        # They come and go.
+        with contextlib.suppress(OSError):
+            lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if str(directory) in line]
 
 
 class Child:

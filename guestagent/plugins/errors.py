@@ -26,6 +26,8 @@ from guestagent.contract.errors import GuestAgentError
 class PluginError(GuestAgentError):
     """What they share: the agent cannot start, and ends with ``exit_code``."""
 
+    id = "plugin.error"
+
     exit_code: ClassVar[int]
 
 

@@ -8,6 +8,36 @@ from typing import ClassVar, Self
 from oslo_config import cfg
 
 from guestagent.contract.context import RequestContext
+from guestagent.contract.errors import InvalidValue, NotFound, StorageError
+
+
+class StoreFull(StorageError):
+    """The quota, the store, or what one object may have is used up: trying again is useless."""
+
+    hopeless = True
+    id = "storage.full"
+    sentence = "{subject} failed: the store has no room ({problem}); delete what is not needed or raise the quota."
+
+
+class StoreReadOnly(StorageError):
+    """Nothing can be written to the store, or not by us: trying again is useless."""
+
+    hopeless = True
+    id = "storage.read-only"
+    sentence = "{subject} failed: the store cannot be written to ({problem}); mount it for writing, or let us write."
+
+
+class NoSuchObject(NotFound):
+    """The store has no object of that name."""
+
+    id = "storage.no-object"
+    sentence = "{subject} does not exist in the object store."
+
+
+class UnsafeName(InvalidValue):
+    """A name would lead out of the place that it is in."""
+
+    id = "storage.unsafe-name"
 
 
 @dataclasses.dataclass(frozen=True)

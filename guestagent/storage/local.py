@@ -1,5 +1,6 @@
 """Objects as files below one directory of the machine, or of what is mounted there."""
 
+import errno
 import hashlib
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,11 +11,19 @@ import msgspec
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
-from guestagent.storage.base import BaseStorage, Joined, Part
+from guestagent.storage.base import BaseStorage, Joined, Part, StoreFull, StoreReadOnly, UnsafeName
 from guestagent.system import files
 
 CHUNK = 1 << 20
 SCHEME = "local://"
+UNWRITABLE = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EFBIG: StoreFull,
+    errno.EROFS: StoreReadOnly,
+    errno.EACCES: StoreReadOnly,
+    errno.EPERM: StoreReadOnly,
+}
 
 
 class LocalStorage(BaseStorage):
@@ -45,13 +54,13 @@ class LocalStorage(BaseStorage):
                 for chunk in chunks:
                     size += stream.write(chunk)
         except OSError as error:
-            raise _failed(f"Writing {container}/{name} to", error) from error
+            raise _unwritable(f"Writing {container}/{name} to", error) from error
         return size
 
     def get(self, context: RequestContext, container: str, name: str) -> Iterator[bytes]:
         path = self._path(container, name)
         try:
-            return _chunks(path.open("rb"))
+            return _chunks(path.open("rb"), f"Reading {container}/{name} from")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound(subject=f"Object {container}/{name}") from None
         except OSError as error:
@@ -69,7 +78,7 @@ class LocalStorage(BaseStorage):
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return  # no object has this name
         except OSError as error:
-            raise _failed(f"Deleting {container}/{name} from", error) from error
+            raise _unwritable(f"Deleting {container}/{name} from", error) from error
 
     def size(self, context: RequestContext, container: str, name: str) -> int:
         path = self._path(container, name)
@@ -104,7 +113,7 @@ class LocalStorage(BaseStorage):
 
     def _path(self, container: str, name: str | None = None) -> Path:
         if not container or "/" in container or container in (".", "..") or container.startswith(files.UNFINISHED):
-            raise InvalidValue(subject=f"The container name {container!r}", problem="it must name one directory")
+            raise UnsafeName(subject=f"The container name {container!r}", problem="it must name one directory")
         names = [container] if name is None else [container, name]
         for text in names:
             _check(text)
@@ -114,18 +123,30 @@ class LocalStorage(BaseStorage):
 def _check(name: str) -> None:
     parts = PurePosixPath(name).parts
     if not parts or parts[0] == "/" or ".." in parts or "\0" in name:
-        raise InvalidValue(subject=f"The object name {name!r}", problem="it would leave its container")
+        raise UnsafeName(subject=f"The object name {name!r}", problem="it would leave its container")
     try:
         name.encode()
     except UnicodeEncodeError:
         raise InvalidValue(subject=f"The object name {name!r}", problem="it cannot be written as UTF-8") from None
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def _chunks(stream: BinaryIO, what: str) -> Iterator[bytes]:
     with stream:
-        while chunk := stream.read(CHUNK):
+        while chunk := _read(stream, what):
             yield chunk
 
 
-def _failed(what: str, error: OSError) -> StorageError:
-    return StorageError(subject=f"{what} the local store", problem=error.strerror or error)
+def _read(stream: BinaryIO, what: str) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except OSError as error:
+        raise _failed(what, error) from error
+
+
+def _unwritable(what: str, error: OSError) -> StorageError:
+    kind = UNWRITABLE.get(error.errno or 0, StorageError)
+    return _failed(what, error, kind)
+
+
+def _failed(what: str, error: OSError, kind: type[StorageError] = StorageError) -> StorageError:
+    return kind(subject=f"{what} the local store", problem=error.strerror or error)

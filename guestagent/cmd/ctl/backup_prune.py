@@ -11,8 +11,8 @@ from guestagent.backup.catalog import NoBackup, Survey, check_id
 from guestagent.backup.retention import Decision, Rule
 from guestagent.cmd.ctl import progress, text
 from guestagent.cmd.ctl.backup_bar import size
-from guestagent.cmd.ctl.backup_store import Refused, WrongUse, add_store, open_catalog
-from guestagent.cmd.ctl.command import Answer, Command
+from guestagent.cmd.ctl.backup_store import Refused, add_store, open_catalog
+from guestagent.cmd.ctl.command import Answer, Command, WrongUse
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
@@ -42,7 +42,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
 
 def _prune(options: argparse.Namespace) -> Answer:
     if options.keep is None and options.max_age is None:
-        raise WrongUse(problem="say what stays, with --keep or --max-age", command="prune")
+        raise WrongUse(problem="say what stays, with --keep or --max-age", command="backups prune")
     catalog = open_catalog(cfg.CONF, options)
     survey = catalog.survey()
     _refuse_guessing(survey)

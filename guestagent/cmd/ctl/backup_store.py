@@ -8,17 +8,11 @@ from pathlib import Path
 from oslo_config import cfg
 
 from guestagent.backup.catalog import Catalog
+from guestagent.cmd.ctl.command import WrongUse
 from guestagent.contract.errors import GuestAgentError
 
 LONGEST_TOKEN = 1 << 16
 """Bytes; tokens of Keystone's older kinds have a few thousand."""
-
-
-class WrongUse(GuestAgentError):
-    """The parts of the command line do not fit together."""
-
-    id = "ctl.wrong-use"
-    sentence = "{problem}; 'guestagentctl backups {command} --help' shows examples."
 
 
 class TokenUnusable(GuestAgentError):
@@ -63,7 +57,9 @@ def open_catalog(conf: cfg.ConfigOpts, options: argparse.Namespace) -> Catalog:
     declared = conf.image.storage_strategies
     storage = options.storage or (declared[0] if declared else None)
     if storage is None:
-        raise WrongUse(problem="the image declares no storage strategy; name one with --storage", command="list")
+        raise WrongUse(
+            problem="the image declares no storage strategy; name one with --storage", command="backups list"
+        )
     place = Place(storage, options.url, options.container or conf.backup.container)
     context: dict[str, object] = {"is_admin": True, "request_id": "guestagentctl"}
     if options.token_file is not None:

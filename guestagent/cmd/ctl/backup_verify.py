@@ -13,8 +13,8 @@ from guestagent.backup.manifest import Manifest
 from guestagent.backup.settings import Settings
 from guestagent.cmd.ctl import text
 from guestagent.cmd.ctl.backup_bar import shown, size
-from guestagent.cmd.ctl.backup_store import WrongUse, add_store, open_catalog
-from guestagent.cmd.ctl.command import Answer, Command
+from guestagent.cmd.ctl.backup_store import add_store, open_catalog
+from guestagent.cmd.ctl.command import Answer, Command, WrongUse
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 
 
@@ -33,7 +33,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> Answer:
     if bool(options.ids) == options.all:
-        raise WrongUse(problem="say which backups, or --all", command="verify")
+        raise WrongUse(problem="say which backups, or --all", command="backups verify")
     catalog = open_catalog(cfg.CONF, options)
     survey = catalog.survey()
     unusable = list(survey.unusable)

@@ -5,6 +5,15 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from guestagent.contract.errors import GuestAgentError
+
+
+class WrongUse(GuestAgentError):
+    """The parts of the command line do not fit together."""
+
+    id = "ctl.wrong-use"
+    sentence = "{problem}; 'guestagentctl {command} --help' shows examples."
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:

@@ -7,7 +7,7 @@ import time
 from oslo_config import cfg
 
 from guestagent.cmd.ctl import progress
-from guestagent.cmd.ctl.command import Answer, Command, add_timeout
+from guestagent.cmd.ctl.command import Answer, Command, WrongUse, add_timeout
 from guestagent.cmd.ctl.follow import display, follow, is_ended
 from guestagent.cmd.ctl.local import Ask, add_broker, nearest, understood
 from guestagent.contract.errors import GuestAgentError
@@ -15,13 +15,6 @@ from guestagent.contract.operations import OperationDetails, OperationState
 
 MANY = 200
 """Operations that are asked for to follow them: the running one is the oldest of those that have not ended."""
-
-
-class WrongUse(GuestAgentError):
-    """The parts of the command line do not fit together."""
-
-    id = "ctl.wrong-use"
-    sentence = "{problem}; 'guestagentctl operations --help' shows examples."
 
 
 class DidNotSucceed(GuestAgentError):
@@ -62,7 +55,7 @@ def _number(typed: str) -> int:
 
 def _run(options: argparse.Namespace) -> Answer:
     if options.cancel and options.id is None:
-        raise WrongUse(problem="--cancel needs the ID of an operation")
+        raise WrongUse(problem="--cancel needs the ID of an operation", command="operations")
     with nearest(cfg.CONF, options.timeout, broker=options.broker) as ask:
         if options.follow:
             return _follow(ask, options)

@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guestagent.conformance.child import plain_environment
+from guestagent.conformance.child import plain_environment, processes
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.poll import eventually
@@ -51,17 +50,6 @@ def ctl_json(instance: Instance, *typed: str) -> Any:
 
 def segment(instance: Instance, backup_id: str) -> Path:
     return instance.storage / "database_backups" / backup_id / "00000001"
-
-
-def left_running(directory: Path) -> list[str]:
-    """Processes that have something to do with a directory."""
-    lines = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return [line for line in lines if str(directory) in line]
 
 
 @pytest.fixture
@@ -141,7 +129,7 @@ def test_a_backup_is_restored_aside_and_asked(instance: Instance, roomy: Path) -
     assert said.splitlines()[-1].split("  ") == [str(ROWS), "a new story"]
     # Nothing is left of it, and the instance is as it was.
     assert list(roomy.iterdir()) == []
-    assert left_running(roomy) == []
+    assert processes(roomy) == []
     assert instance.sql("SELECT COUNT(*) FROM wares") == ((0,),)
     completed(instance.back_up(second))
 
@@ -163,7 +151,7 @@ def test_whatever_the_data_are_made_of_is_restored_aside(instance: Instance, roo
     answer = ctl_json(instance, "restore-test", found, "--query", query, "--directory", str(roomy))
     assert answer["rows"] == [[str(ROWS), "the same old 0 story"]]
     assert list(roomy.iterdir()) == []
-    assert left_running(roomy) == []
+    assert processes(roomy) == []
 
 
 def test_a_restore_test_that_fails_says_why_and_leaves_nothing(instance: Instance, roomy: Path) -> None:
@@ -180,7 +168,7 @@ def test_a_restore_test_that_fails_says_why_and_leaves_nothing(instance: Instanc
         instance, "restore-test", found, "--query", COUNT, "--directory", "/nonexistent", code=1
     )
     assert list(roomy.iterdir()) == []
-    assert left_running(roomy) == []
+    assert processes(roomy) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="one account sees its own")
@@ -205,13 +193,14 @@ def test_nobody_else_reaches_the_scratch_server(instance: Instance, roomy: Path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_restore_test_that_is_ended_leaves_nothing(instance: Instance, roomy: Path, number: signal.Signals) -> None:
     found = completed(instance.back_up())["backup_id"]
-    query = ["--query", "SELECT SLEEP(300)", "--directory", str(roomy)]
+    # It is asked when its table is there.
+    asleep = "CREATE TABLE mysql.asked SELECT SLEEP(300)"
+    query = ["--query", asleep, "--directory", str(roomy)]
     with subprocess.Popen(
         command(instance, "restore-test", found, *query), env=plain_environment(instance.agent.directory)
     ) as process:
-        eventually(lambda: [line for line in left_running(roomy) if "server.cnf" in line], timeout=60)
-        time.sleep(1)
+        eventually(lambda: list(roomy.rglob("asked.frm")), timeout=60)
         process.send_signal(number)
         assert process.wait(30) == 130
     assert list(roomy.iterdir()) == []
-    eventually(lambda: not left_running(roomy), timeout=10)
+    eventually(lambda: not processes(roomy), timeout=10)

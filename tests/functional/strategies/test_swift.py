@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guestagent_swift.errors import NoSuchObject, StoreFull, TokenRefused
+from guestagent_swift.errors import TokenRefused
 from guestagent_swift.storage import SwiftStorage
 from oslo_config import cfg
 
@@ -27,7 +27,7 @@ from guestagent.contract.errors import NotFound, StorageError
 from guestagent.guest import Guest
 from guestagent.operations.instance import InstanceRecord
 from guestagent.operations.store import Store
-from guestagent.storage.base import Part
+from guestagent.storage.base import NoSuchObject, Part, StoreFull
 from guestagent.storage.http import StorageUnavailable
 from guestagent.system.plain import PlainControl
 from tests.support.cable import Cable

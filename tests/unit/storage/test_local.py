@@ -1,5 +1,6 @@
 """The local directory as an object store."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -14,7 +15,7 @@ from oslo_config import cfg
 from guestagent import conf as options
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
-from guestagent.storage.base import Part
+from guestagent.storage.base import Part, StoreFull, StoreReadOnly
 from guestagent.storage.local import LocalStorage
 from tests.unit.storage.full_disk import full_disk
 
@@ -168,10 +169,43 @@ def test_an_object_and_a_directory_cannot_share_a_name(storage: LocalStorage, ro
 
 def test_a_full_disk_is_reported_and_leaves_the_old_object(storage: LocalStorage, root: Path) -> None:
     storage.put(CONTEXT, "logs", "a", [b"old"])
-    with full_disk(room=100_000), pytest.raises(StorageError, match="Writing logs/a to the local store failed"):
+    with full_disk(room=100_000), pytest.raises(StoreFull, match="Writing logs/a to the local store failed"):
         storage.put(CONTEXT, "logs", "a", (b"x" * 10_000 for _ in range(20)))
     assert read(storage, "logs", "a") == b"old"
     assert everything(root) == {"logs/a"}, "nothing unfinished is left"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, StoreFull),
+        (errno.EDQUOT, StoreFull),
+        (errno.EROFS, StoreReadOnly),
+        (errno.EACCES, StoreReadOnly),
+        (errno.EIO, StorageError),
+    ],
+)
+def test_what_the_disk_says_has_an_error_of_its_own(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StorageError]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("guestagent.system.files.ensure_directory", refuse)
+    with pytest.raises(StorageError, match=os.strerror(number)) as refused:
+        storage.put(CONTEXT, "logs", "a", [b"new"])
+    assert type(refused.value) is kind
+    # It is not better in a moment, unless it is the disk's own mistake.
+    assert refused.value.hopeless is (number != errno.EIO)
+
+
+def test_a_disk_that_cannot_be_read_is_an_error_of_the_store(storage: LocalStorage, root: Path) -> None:
+    storage.put(CONTEXT, "logs", "a", [b"x"])
+    (root / "logs" / "a").unlink()
+    # Reading one's own memory from its beginning is refused, after it was opened.
+    (root / "logs" / "a").symlink_to("/proc/self/mem")
+    with pytest.raises(StorageError, match="Reading logs/a from the local store failed: Input/output error"):
+        list(storage.get(CONTEXT, "logs", "a"))
 
 
 def test_a_source_that_fails_leaves_the_old_object(storage: LocalStorage, root: Path) -> None:

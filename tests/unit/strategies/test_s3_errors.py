@@ -9,6 +9,7 @@ from guestagent_s3.answers import Complaint
 from guestagent_s3.errors import ClockSkewed, NoSuchKey, NoSuchUpload, failure
 
 from guestagent.contract.errors import GuestAgentError, StorageError
+from guestagent.storage.base import StoreFull
 from guestagent.storage.http import StorageDenied, StorageUnavailable
 
 NOW = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
@@ -50,7 +51,9 @@ def refused(status: int, code: str = "", message: str = "Why.", region: str = ""
         (404, "NoSuchBucket", StorageError),
         (400, "InvalidArgument", StorageError),
         (501, "NotImplemented", StorageError),
-        (507, "", StorageError),
+        (507, "", StoreFull),
+        (507, "XMinioStorageFull", StoreFull),
+        (403, "QuotaExceeded", StoreFull),
         (301, "PermanentRedirect", StorageError),
         (400, "AuthorizationHeaderMalformed", StorageError),
     ],

@@ -1,10 +1,11 @@
 """What Swift's refusals become: who may try again, who needs a token, who needs room."""
 
 import pytest
-from guestagent_swift.errors import NoSuchObject, StoreFull, TokenRefused, refusal, refused
+from guestagent_swift.errors import TokenRefused, refusal, refused
 
 from guestagent.backup.patience import Patience
-from guestagent.contract.errors import GuestAgentError, NotFound, StorageError
+from guestagent.contract.errors import GuestAgentError, StorageError
+from guestagent.storage.base import StoreFull
 from guestagent.storage.http import StorageDenied, StorageUnavailable
 
 
@@ -48,9 +49,7 @@ def test_what_the_store_says_is_cut() -> None:
     assert len(str(refusal("Writing a/b", 400, "x" * 10_000))) < 400
 
 
-@pytest.mark.parametrize(
-    ("kind", "parent"), [(TokenRefused, StorageDenied), (StoreFull, StorageError), (NoSuchObject, NotFound)]
-)
+@pytest.mark.parametrize(("kind", "parent"), [(TokenRefused, StorageDenied), (StoreFull, StorageError)])
 def test_the_runtime_knows_the_kind_of_each_error(kind: type[GuestAgentError], parent: type[GuestAgentError]) -> None:
     assert issubclass(kind, parent)
     assert not issubclass(kind, StorageUnavailable)

@@ -13,5 +13,5 @@ class ChainBroken(GuestAgentError):
 class StreamInvalid(GuestAgentError):
     """The stream of a backup is not whole, or none of this strategy."""
 
-    id = "backup.stream"
+    id = "backup.xbstream"
     sentence = "Backup {number} of the chain cannot be restored: {problem}."

@@ -6,5 +6,5 @@ from guestagent.contract.errors import GuestAgentError
 class StreamInvalid(GuestAgentError):
     """The stream of the backup is not whole, or none of this strategy."""
 
-    id = "backup.stream"
+    id = "backup.dump"
     sentence = "The backup cannot be restored: {problem}."

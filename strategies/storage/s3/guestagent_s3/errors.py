@@ -4,7 +4,8 @@ import datetime
 import email.utils
 from typing import Final
 
-from guestagent.contract.errors import NotFound, StorageError, one_line
+from guestagent.contract.errors import StorageError, one_line
+from guestagent.storage.base import StoreFull
 from guestagent.storage.http import StorageDenied, StorageUnavailable
 from guestagent_s3.answers import Complaint
 
@@ -41,6 +42,8 @@ PASSING: Final = frozenset(
     }
 )
 """The store has a bad moment, or what arrived is not what was sent."""
+FULL: Final = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
+FULL_STATUS: Final = 507
 PASSING_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -52,13 +55,6 @@ class ClockSkewed(StorageDenied):
         "{subject} was denied: the guest's clock and the store's are {apart} apart, and signatures are only valid "
         "for minutes; set the guest's clock and see that it is kept right (chronyc tracking, timedatectl)."
     )
-
-
-class NoSuchObject(NotFound):
-    """The store has no object of that name."""
-
-    id = "storage.no-object"
-    sentence = "{subject} does not exist in the object store."
 
 
 class NoSuchKey(StorageError):
@@ -89,6 +85,8 @@ def failure(what: str, status: int, complaint: Complaint, date: str, now: dateti
         where = f" '{one_line(complaint.region, 40)}'" if complaint.region else ""
         problem = f"the store serves another region{where} or bucket than [s3] names: {problem}"
         return StorageError(subject=what, problem=problem)
+    if code in FULL or (status == FULL_STATUS and not code):
+        return StoreFull(subject=what, problem=problem)
     if code in PASSING or (status in PASSING_STATUS and code not in DENIED):
         return StorageUnavailable(subject=what, problem=problem)
     if code in DENIED or status in (401, 403):

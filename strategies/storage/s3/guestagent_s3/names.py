@@ -4,6 +4,7 @@ import dataclasses
 from typing import Final, Self
 
 from guestagent.contract.errors import InvalidValue
+from guestagent.storage.base import UnsafeName
 
 SCHEME: Final = "s3://"
 LONGEST: Final = 1024
@@ -75,7 +76,7 @@ class Names:
 def _check(subject: str, text: str) -> None:
     # Some stores, and proxies before them, take such parts of a path for a way out.
     if any(part in ("", ".", "..") for part in text.split("/")) or "\0" in text:
-        raise InvalidValue(subject=subject, problem="it would leave its place")
+        raise UnsafeName(subject=subject, problem="it would leave its place")
     try:
         text.encode()
     except UnicodeEncodeError:

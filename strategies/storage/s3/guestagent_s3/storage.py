@@ -11,11 +11,11 @@ from oslo_config import cfg
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, StorageError
-from guestagent.storage.base import BaseStorage, Joined, Part
+from guestagent.storage.base import BaseStorage, Joined, NoSuchObject, Part
 from guestagent_s3 import answers, options, upload
 from guestagent_s3.answers import Entry
 from guestagent_s3.bucket import Answer, Bucket, bare
-from guestagent_s3.errors import NoSuchKey, NoSuchObject
+from guestagent_s3.errors import NoSuchKey
 from guestagent_s3.names import Names
 
 MIB: Final = 1 << 20

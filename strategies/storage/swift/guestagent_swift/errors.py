@@ -2,7 +2,8 @@
 
 import http
 
-from guestagent.contract.errors import GuestAgentError, NotFound, StorageError
+from guestagent.contract.errors import GuestAgentError, StorageError
+from guestagent.storage.base import StoreFull
 from guestagent.storage.http import StorageDenied, StorageUnavailable
 
 TOKEN = frozenset({401, 403})
@@ -17,27 +18,11 @@ SAID = 200
 class TokenRefused(StorageDenied):
     """Swift does not take the request's token, as when it has expired: trying again with the same is useless."""
 
+    id = "storage.token"
     sentence = (
         "{subject} failed: the object store refuses the request's token ({problem}); ask again with a fresh token of "
         "somebody who may write to the project's account."
     )
-
-
-class StoreFull(StorageError):
-    """The project's quota, the store, or what one object may have is used up."""
-
-    hopeless = True
-    id = "storage.full"
-    sentence = (
-        "{subject} failed: the object store has no room ({problem}); delete what is not needed or raise the quota."
-    )
-
-
-class NoSuchObject(NotFound):
-    """The store has no object of that name."""
-
-    id = "storage.no-object"
-    sentence = "{subject} does not exist in the object store."
 
 
 def refused(status: int) -> bool:

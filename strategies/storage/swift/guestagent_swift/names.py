@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from guestagent.contract.errors import InvalidValue
+from guestagent.storage.base import UnsafeName
 
 LONGEST_CONTAINER = 256
 LONGEST_OBJECT = 1024
@@ -16,7 +17,7 @@ def container_path(container: str) -> str:
     """
     subject = f"The container name {container!r}"
     if "/" in container:
-        raise InvalidValue(subject=subject, problem="it must name one container")
+        raise UnsafeName(subject=subject, problem="it must name one container")
     return "/" + quote(_checked(container, subject, LONGEST_CONTAINER), safe="")
 
 
@@ -55,7 +56,7 @@ def _checked(name: str, subject: str, longest: int) -> str:
         raise InvalidValue(subject=subject, problem="it cannot be written as UTF-8") from None
     # Swift takes dots as they are; what stands before it may resolve them, and be elsewhere then.
     if not name or name.startswith("/") or any(part in (".", "..") for part in name.split("/")):
-        raise InvalidValue(subject=subject, problem="it would leave its container")
+        raise UnsafeName(subject=subject, problem="it would leave its container")
     if "\0" in name:
         raise InvalidValue(subject=subject, problem="it holds a null byte")
     if length > longest:

@@ -11,13 +11,13 @@ from oslo_config import cfg
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, StorageError
-from guestagent.storage.base import BaseStorage, Joined, Part
+from guestagent.storage.base import BaseStorage, Joined, NoSuchObject, Part
 from guestagent.storage.http import StorageUnavailable
 from guestagent.system import waiting
 from guestagent_swift import joining, names, options
 from guestagent_swift.body import Body
 from guestagent_swift.client import LONGEST, Account, Reply
-from guestagent_swift.errors import NoSuchObject, refusal, refused
+from guestagent_swift.errors import refusal, refused
 
 OK: Final = 200
 ACCEPTED: Final = 202

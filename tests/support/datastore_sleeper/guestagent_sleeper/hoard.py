@@ -16,12 +16,11 @@ class Hoard(BaseBackupStrategy):
     """The hoarder's file, as it was when the backup was begun: a second name keeps it from being replaced."""
 
     datastores = frozenset({"hoarder"})
+    incremental = True
     repeatable = True
 
     @contextlib.contextmanager
     def backup(self, parent: dict[str, Any] | None) -> Iterator[Source]:
-        if parent is not None:
-            self.refuse_incremental()
         path = self.server.data_dir / DATA
         if self.server.kept_dir is not None:
             kept = self.server.kept_dir / DATA
@@ -29,6 +28,8 @@ class Hoard(BaseBackupStrategy):
                 os.link(path, kept)
             path = kept
         with path.open("rb") as stream:
+            # What was there before has not changed.
+            stream.seek(parent["size"] if parent else 0)
             yield _File(stream)
 
     def restore(self, stages: Sequence[Stage], target: Path) -> None:
@@ -45,4 +46,5 @@ class _File:
         return self._stream.read(size)
 
     def finish(self) -> Taken:
-        return Taken({}, os.fstat(self._stream.fileno()).st_mtime)
+        found = os.fstat(self._stream.fileno())
+        return Taken({"size": found.st_size}, found.st_mtime)
