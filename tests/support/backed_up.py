@@ -26,6 +26,7 @@ class BackedUpInstance(abc.ABC):
     :cvar flavour: the base configuration.
     :param storage: the directory of the storage strategy ``local``, shared with other instances.
     :param store: what the control plane says of the store, and the token of its requests; none: ``local``.
+    :param key: of the instance's messages; none: they travel in clear.
     """
 
     datastore: ClassVar[str]
@@ -43,6 +44,7 @@ class BackedUpInstance(abc.ABC):
         conductor: Conductor,
         store: dict[str, Any] | None = None,
         token: str | None = None,
+        key: str | None = None,
     ) -> None:
         database = directory / "database"
         database.mkdir(parents=True)
@@ -60,6 +62,7 @@ class BackedUpInstance(abc.ABC):
             transport_url=broker.url,
             exchange=exchange,
             datastore=self.datastore,
+            key=key,
             options=options
             | {
                 "agent": {"volume_wait": 0, "storage_dir": storage},
@@ -70,6 +73,9 @@ class BackedUpInstance(abc.ABC):
                 "backup": {"encryption_key_file": self.keys, "segment_size": 1 << 20},
             },
         )
+
+        if key is not None:
+            conductor.keys[self.id] = key
 
     @property
     def id(self) -> str:
@@ -87,9 +93,11 @@ class BackedUpInstance(abc.ABC):
             "ds_version": self.version,
         }
         context = request_context("trove.common.notification.DBaaSInstanceCreate", auth_token=self.token)
-        self.wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context)
-        self.agent.boot(self.wire)
-        return self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90)
+        heard = len(self.conductor.reports)
+        self.wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context, key=self.agent.key)
+        if not self.agent.running:
+            self.agent.boot(self.wire)
+        return self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90, after=heard)
 
     def back_up(self, parent: dict[str, Any] | None = None, backup_id: str | None = None) -> list[Report]:
         """Make a backup; what the conductor hears of it until its end."""
@@ -104,7 +112,7 @@ class BackedUpInstance(abc.ABC):
             **self.store,
         }
         context = request_context(NOTIFICATION, auth_token=self.token)
-        self.wire.cast(self.id, "create_backup", {"backup_info": info}, context=context)
+        self.wire.cast(self.id, "create_backup", {"backup_info": info}, context=context, key=self.agent.key)
         self.conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=90, after=heard)
         return [one for one in self.conductor.reports[heard:] if one.instance_id == self.id and one.status is None]
 
@@ -123,7 +131,7 @@ class BackedUpInstance(abc.ABC):
     def close(self) -> None:
         if self.agent.running:
             with contextlib.suppress(Exception):
-                self.wire.call(self.id, "stop_db", timeout=60)
+                self.wire.call(self.id, "stop_db", timeout=60, key=self.agent.key)
         self.agent.close()
 
 

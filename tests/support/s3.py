@@ -10,7 +10,7 @@ from typing import Final
 from guestagent.conformance.certificates import Authority
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.ports import LOOPBACK, free_port
-from tests.support.swift import PAGE, START_SECONDS, Swift
+from tests.support.swift import PAGE, PASSWORDS, START_SECONDS, Swift
 
 REGION: Final = "us-east-1"
 
@@ -32,8 +32,8 @@ class User:
         return path
 
 
-OWNER: Final = User("project:owner", "secret")
-STRANGER: Final = User("project:stranger", "secret")
+OWNER: Final = User("project:owner", PASSWORDS["owner"])
+STRANGER: Final = User("project:stranger", PASSWORDS["stranger"])
 
 
 class S3(Swift):

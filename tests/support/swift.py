@@ -11,7 +11,7 @@ import types
 from collections.abc import Mapping
 from os import geteuid
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 from urllib.parse import quote, urlencode
 
 from guestagent.conformance.child import Child, plain_environment
@@ -54,6 +54,10 @@ constraints.reload_constraints()
 sys.argv[1:3] = []
 importlib.import_module(f"swift.{name}.server").main()
 """
+
+
+PASSWORDS: Final = {"owner": "Vi7Lk0wners-own", "stranger": "Qe2Lstrangers-own"}
+"""Of the users; texts that are found nowhere by accident."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Swift:
 
         :param user: ``owner`` may do everything with the account, ``stranger`` nothing.
         """
-        login = {"X-Storage-User": f"project:{user}", "X-Storage-Pass": "secret"}
+        login = {"X-Storage-User": f"project:{user}", "X-Storage-Pass": PASSWORDS[user]}
         reply = self._send("GET", "/auth/v1.0", login)
         assert reply.status == http.HTTPStatus.OK, reply
         return reply.headers["x-auth-token"]
@@ -217,7 +221,10 @@ class Swift:
             "catch_errors": {},
             "gatekeeper": {},
             "memcache": {"memcache_servers": f"{LOOPBACK}:{self._memory_port}"},
-            "tempauth": {"user_project_owner": "secret .admin", "user_project_stranger": "secret"},
+            "tempauth": {
+                "user_project_owner": f"{PASSWORDS['owner']} .admin",
+                "user_project_stranger": PASSWORDS["stranger"],
+            },
             # Without a limit Swift gives the eleventh and later small parts a second each.
             "slo": {"max_manifest_segments": SEGMENTS, "rate_limit_after_segment": 1000},
         }
