@@ -96,7 +96,7 @@ class AgentService(service.Service):  # type: ignore[misc]
         super().stop()
         self._local.stop()
         if not self._conductor.flush(self._conf.agent.flush_timeout):
-            LOG.warning("The broker did not take the last reports within %d s", self._conf.agent.flush_timeout)
+            LOG.warning("Nobody has taken the last reports")
             return
         self._store.close()
 

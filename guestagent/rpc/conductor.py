@@ -23,6 +23,10 @@ LOG = log.getLogger(__name__)
 VERSION = "1.0"
 CONFIRM_SECONDS = 5
 """How long a report that is to be confirmed holds up who made it and the reports behind it."""
+UNHEARD_SECONDS = 1
+"""Until a report for which the conductor had no queue, as when its broker has just come back, is sent again."""
+ONLY_IF_HEARD = oslo_messaging.TransportOptions(at_least_once=True)
+"""Has the broker refuse what it would otherwise throw away, because there is no queue for it."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -59,6 +63,7 @@ class Conductor:
         self._waiting: collections.deque[_Report] = collections.deque()
         self._changed = threading.Condition()
         self._sending = False
+        self._unheard = False
         self._last_sent: dict[str, float] = {}
         self._thread = threading.Thread(target=self._send_all, name="conductor", daemon=True)
         self._thread.start()
@@ -124,9 +129,16 @@ class Conductor:
                 self._put("notify_exc_info", context.values, arguments, with_instance=False).sent = sent
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all reports are sent, at most ``timeout`` seconds; whether they are."""
+        """Wait until all reports are sent, at most ``timeout`` seconds; whether they are.
+
+        Nobody waits for a conductor that has no queue.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._sending, timeout)
+            self._changed.wait_for(lambda: self._unheard or self._is_idle(), timeout)
+            return self._is_idle()
+
+    def _is_idle(self) -> bool:
+        return not self._waiting and not self._sending
 
     def _put(
         self, method: str, context: Mapping[str, Any], arguments: dict[str, Any], with_instance: bool = True
@@ -155,26 +167,41 @@ class Conductor:
                 self._changed.wait_for(lambda: bool(self._waiting))
                 report = self._waiting.popleft()
                 self._sending = True
-            try:
-                self._send(report)
-                report.sent()
-            except Exception:
-                # Whatever is wrong with this one, the next must be sent: it may be a heartbeat.
-                LOG.exception("The conductor did not get '%s'", report.method)
-            finally:
-                with self._changed:
-                    self._sending = False
-                    report.gone = True
-                    self._changed.notify_all()
+            is_heard = self._try_to_send(report)
+            if not (is_heard or self._unheard):
+                LOG.warning("Nobody listens for '%s'; it will be sent again", report.method)
+            with self._changed:
+                self._sending = False
+                self._unheard = not is_heard
+                report.gone = is_heard
+                if not is_heard:
+                    self._waiting.appendleft(report)
+                self._changed.notify_all()
+                if not is_heard:
+                    self._changed.wait(UNHEARD_SECONDS)
+
+    def _try_to_send(self, report: _Report) -> bool:
+        """Send a report, or fail to for good; false: there was nobody to hear it."""
+        try:
+            self._send(report)
+            report.sent()
+        except oslo_messaging.MessageUndeliverable:
+            return False
+        except Exception:
+            # Whatever is wrong with this one, the next must be sent: it may be a heartbeat.
+            LOG.exception("The conductor did not get '%s'", report.method)
+        return True
 
     def _send(self, report: _Report) -> None:
         context, arguments = self._envelope.seal_report(report.context, report.arguments)
+        # There will be another heartbeat.
+        client = self._client.prepare(transport_options=None if report.method == "heartbeat" else ONLY_IF_HEARD)
         if report.confirmed:
             try:
-                self._client.prepare(timeout=CONFIRM_SECONDS).call(context, report.method, **arguments)
+                client.prepare(timeout=CONFIRM_SECONDS).call(context, report.method, **arguments)
                 return
             except oslo_messaging.MessagingTimeout:
                 # A call that nobody took is gone from the queue by now; one that was taken makes this a repetition,
                 # which the conductor knows by its time.
                 LOG.warning("The conductor did not confirm '%s' within %d s", report.method, CONFIRM_SECONDS)
-        self._client.cast(context, report.method, **arguments)
+        client.cast(context, report.method, **arguments)

@@ -131,6 +131,7 @@ class HttpClient:
 
     :param url: of the server; what of it is a path is kept for the caller and not sent.
     :param ca_file: who may vouch for the server; none: whom the machine trusts.
+    :param insecure: believe whoever answers, as an operator may want it.
     :param connect_timeout: seconds until a server that takes no connection is given up.
     :param timeout: seconds of silence until a server is given up.
     :ivar authority: what the header ``Host`` says.
@@ -139,13 +140,19 @@ class HttpClient:
     """
 
     def __init__(
-        self, url: str, *, ca_file: str | None = None, connect_timeout: float = 10.0, timeout: float = 60.0
+        self,
+        url: str,
+        *,
+        ca_file: str | None = None,
+        insecure: bool = False,
+        connect_timeout: float = 10.0,
+        timeout: float = 60.0,
     ) -> None:
         secure, self.host, port, self.path = _parse(url)
         self.port = port or (443 if secure else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.authority = f"{name}:{port}" if port else name
-        self._tls = _trusting(ca_file) if secure else None
+        self._tls = _trusting(ca_file, insecure) if secure else None
         self._connect_timeout = connect_timeout
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -372,9 +379,13 @@ def _parse(url: str) -> tuple[bool, str, int | None, str]:
     raise InvalidValue(subject="The URL of the store", problem=problem)
 
 
-def _trusting(ca_file: str | None) -> ssl.SSLContext:
-    """Verifies certificates and host names."""
+def _trusting(ca_file: str | None, insecure: bool) -> ssl.SSLContext:
+    """Verifies certificates and host names, unless that is not wanted."""
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise InvalidValue(subject=f"The CA file {ca_file!r}", problem=error.strerror or error) from error
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -11,7 +11,7 @@ import time
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Final, Self, cast
+from typing import IO, ClassVar, Final, Self, cast
 
 from oslo_log import log
 
@@ -38,6 +38,7 @@ class _Program:
     worker that was killed itself. What it says on its standard error is taken whenever it is read, fed or waited
     for, so that it never stands still for that.
 
+    :cvar STDIN: as ``subprocess.Popen`` takes it; so is ``STDOUT``. One of them is the pipe of the stream.
     :param argv: never holds a secret.
     :param user: the account that it runs as; see :func:`command.identity`.
     :param environment: in addition to :data:`command.ENVIRONMENT`; never holds a secret.
@@ -45,15 +46,16 @@ class _Program:
     :raises SystemFailure: it is not there, or the log cannot be written.
     """
 
+    STDIN: ClassVar[int]
+    STDOUT: ClassVar[int]
+
     def __init__(
         self,
         argv: Sequence[str],
         *,
-        stdin: int,
-        stdout: int,
-        user: str | None,
-        environment: Mapping[str, str] | None,
-        log_file: Path | None,
+        user: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
     ) -> None:
         waiting.check()
         self.program = Path(argv[0]).name
@@ -65,7 +67,9 @@ class _Program:
             if self._log_file is not None:
                 opened.callback(os.close, self._log_file)
             argv = [*command.DIES_WITH_US, *argv]
-            self._process = command.start(argv, stdin=stdin, stdout=stdout, user=user, environment=environment)
+            self._process = command.start(
+                argv, stdin=self.STDIN, stdout=self.STDOUT, user=user, environment=environment
+            )
             opened.callback(self._leave)
             self._end = os.pidfd_open(self._process.pid)
             opened.callback(os.close, self._end)
@@ -153,22 +157,7 @@ class _Program:
 class Producer(_Program):
     """A program whose standard output is read; it has no standard input. See :class:`_Program`."""
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        user: str | None = None,
-        environment: Mapping[str, str] | None = None,
-        log_file: Path | None = None,
-    ) -> None:
-        super().__init__(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            user=user,
-            environment=environment,
-            log_file=log_file,
-        )
+    STDIN, STDOUT = subprocess.DEVNULL, subprocess.PIPE
 
     def read(self, size: int) -> bytes:
         """The next bytes as soon as there are some, at most so many; empty: it has closed its output.
@@ -190,22 +179,7 @@ class Consumer(_Program):
     An error quotes what it said without the pieces that it repeats from what it was fed last.
     """
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        user: str | None = None,
-        environment: Mapping[str, str] | None = None,
-        log_file: Path | None = None,
-    ) -> None:
-        super().__init__(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            user=user,
-            environment=environment,
-            log_file=log_file,
-        )
+    STDIN, STDOUT = subprocess.PIPE, subprocess.DEVNULL
 
     def write(self, chunk: bytes) -> None:
         """Feed it all of the chunk.

@@ -32,10 +32,10 @@ def test_everything_goes_on_when_the_broker(
     leave(broker)
     broker.start()
 
-    conductor.wait_until_listening(BACK)
-    # Not before: the conductor's queue goes with its broker, and who reports into no queue is not told.
+    # The conductor's queue goes with its broker, and may not be there yet.
     guest.sleeper.release("create_database")
     eventually(lambda: guest.sleeper.databases() == ["before"])
+    conductor.wait_until_listening(BACK)
     mark = len(conductor.reports)
     conductor.wait_for_status(guest.id, "healthy", after=mark, timeout=BACK)
     conductor.wait_for_method(guest.id, "notify_end", timeout=BACK)
@@ -67,3 +67,33 @@ def test_when_the_broker_has_gone_the_agent_can_be_stopped(make_agent: MakeAgent
 
     assert agent.terminate(SOON) == 0
     assert sleeper.databases() == ["shop"]
+
+
+def test_what_no_conductor_hears_is_told_to_the_one_that_comes(
+    guest: Guest, conductor: Conductor, broker: Rabbit, exchange: str
+) -> None:
+    conductor.wait_for_status(guest.id, "healthy")
+    # Its queue goes with it, as it does with its broker.
+    conductor.close()
+    context = request_context("trove.common.notification.DBaaSDatabaseCreate")
+    guest.wire.cast(guest.id, "create_database", {"databases": [{"_name": "unheard"}]}, context=context)
+    guest.agent.wait_for_log("Nobody listens for 'notify_end'")
+    with Conductor(broker, exchange) as later:
+        later.wait_for_method(guest.id, "notify_end")
+        later.wait_for_status(guest.id, "healthy")
+
+
+def test_an_agent_does_not_wait_for_a_conductor_that_is_not_there(
+    make_agent: MakeAgent, wire: Wire, conductor: Conductor, broker: Rabbit, exchange: str
+) -> None:
+    agent = make_agent(DATASTORE, options={"agent": {"flush_timeout": 60}})
+    agent.boot(wire)
+    conductor.close()
+    context = request_context("trove.common.notification.DBaaSDatabaseCreate")
+    wire.cast(agent.guest_id, "create_database", {"databases": [{"_name": "unheard"}]}, context=context)
+    agent.wait_for_log("Nobody listens for 'notify_end'")
+    assert agent.terminate(SOON) == 0
+    with Conductor(broker, exchange) as later:
+        agent.boot(wire)
+        later.wait_for_method(agent.guest_id, "notify_end")
+    assert Sleeper(agent).databases() == ["unheard"]

@@ -1,6 +1,5 @@
 """One account of Swift over HTTP."""
 
-import ssl
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
@@ -45,10 +44,10 @@ class Account:
 
     def __init__(self, url: str, conf: cfg.ConfigOpts) -> None:
         self.url = url.rstrip("/")
-        kind = _Credulous if conf.swift.insecure else HttpClient
-        self._client = kind(
+        self._client = HttpClient(
             self.url,
             ca_file=conf.swift.ca_file,
+            insecure=conf.swift.insecure,
             connect_timeout=conf.swift.connect_timeout,
             timeout=conf.swift.timeout,
         )
@@ -84,16 +83,6 @@ class Account:
         before, _, _ = self._client.path.partition(f"{API}/")
         with self._client.request(what, "GET", f"{before}/info", {}) as response:
             return Reply(response, response.read(LONGEST))
-
-
-class _Credulous(HttpClient):
-    """Believes whoever answers, as the operator wants it."""
-
-    def __init__(self, url: str, *, ca_file: str | None, connect_timeout: float, timeout: float) -> None:
-        super().__init__(url, ca_file=ca_file, connect_timeout=connect_timeout, timeout=timeout)
-        if self._tls is not None:
-            self._tls.check_hostname = False
-            self._tls.verify_mode = ssl.CERT_NONE
 
 
 def _token(context: RequestContext) -> dict[str, str]:
