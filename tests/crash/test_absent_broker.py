@@ -11,7 +11,7 @@ import pytest
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.contract.operations import CodePath
-from tests.crash import moments
+from tests.crash import backups, moments
 from tests.crash.conftest import MakeGuest
 from tests.crash.guest import PATIENCE, Guest, Sent, is_stopped
 from tests.crash.moments import Moment
@@ -80,6 +80,27 @@ def test_an_end_that_nobody_could_hear_is_told_by_the_next_agent(guest: Guest, c
     guest.boot()
     _hear_the_end(guest, sent, "notify_end")
     _is_as_it_should_be(guest, NAMES)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("path", BOTH_PATHS, ids=lambda path: path.value)
+def test_a_backup_that_is_made_meanwhile_is_told_when_the_broker_is_back(
+    make_guest: MakeGuest, crash_broker: Rabbit, path: CodePath
+) -> None:
+    crash_broker.start()
+    store = backups.prepared(make_guest, path)
+    guest = store.guest
+    store.slow_down(io_limit=2_000_000)
+    sent = store.ask(guest)
+    eventually(lambda: store.state() == "BUILDING", timeout=PATIENCE)
+    crash_broker.stop()
+    eventually(lambda: _end(guest, sent) == ("done", False), timeout=PATIENCE, message=guest.agent.tail)
+    _come_back(guest, crash_broker)
+    _hear_the_end(guest, sent, "notify_end")
+    guest.wait_for_rest()
+    assert store.look()["store.made"] == [("full", "good")]
+    assert store.completed()["location"]
+    assert litter(guest) == []
 
 
 def _stopped_amidst(guest: Guest) -> Sent:

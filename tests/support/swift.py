@@ -136,6 +136,10 @@ class Swift:
             connection.sendall(b"flush_all\r\n")
             assert connection.recv(64) == b"OK\r\n"
 
+    def said(self, text: str) -> int:
+        """How often the proxy has logged something."""
+        return (self._directory / "proxy.output").read_text(errors="replace").count(text)
+
     def ask(
         self, method: str, path: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:

@@ -21,6 +21,7 @@ from oslo_config import cfg
 from guestagent import conf as runtime_options
 from guestagent.capabilities.logs import GuestLogs, Log, LogKind
 from guestagent.conformance.certificates import Authority
+from guestagent.conformance.poll import eventually
 from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import NotFound, StorageError
@@ -459,16 +460,18 @@ def test_a_connection_that_breaks_in_the_middle_of_an_object_leaves_what_was_the
 
 
 def test_a_source_that_fails_leaves_what_was_there(
-    storage: SwiftStorage, context: RequestContext, container: str, put: Put, read: Read
+    swift: Swift, storage: SwiftStorage, context: RequestContext, container: str, put: Put, read: Read
 ) -> None:
     def failing() -> Iterator[bytes]:
         yield os.urandom(2 * MIB)
         raise ZeroDivisionError
 
     put("a", b"before")
+    given_up = "Client disconnected"
+    before = swift.said(given_up)
     with pytest.raises(ZeroDivisionError):
         storage.put(context, container, "a", failing())
-    time.sleep(0.2)
+    eventually(lambda: swift.said(given_up) > before)
     assert read("a") == b"before"
 
 
