@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from guestagent.conformance.poll import eventually
 from guestagent.contract.operations import CodePath
 from tests.crash import backups, scenarios
 from tests.crash.backups import Backups
@@ -14,7 +15,6 @@ from tests.crash.cases import go_undisturbed, see_some
 from tests.crash.conftest import MakeGuest
 from tests.crash.guest import PATIENCE, Guest
 from tests.crash.state import litter
-from tests.support.poll import eventually
 
 WORKER, PROGRAM, SERVER = "guestagent.backup.worker", "mariadb-backup", "mariadbd"
 SLOW = 2_000_000

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from guestagent_mariadb import option_file
 
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.functional.mariadb.backed_up import Instance
-from tests.functional.mariadb.machine import reachable_directory
-from tests.support.conductor import Conductor, Report
 from tests.support.backed_up import KEY, PASSWORD, backup_info, completed
 from tests.support.onlooker import Onlooker
-from tests.support.rabbit import Rabbit
 from tests.support.s3 import OWNER, S3
-from tests.support.wire import Wire
 
 RPC_KEY = "Zx8Qm3Wv6Ny1Bt5Kc9Rj2Hs7Lf4Pd0Ga"
 OTHER_KEY = "fedcba9876543210" * 4

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from guestagent.conformance.agent import MODULE
+from guestagent.conformance.child import processes
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 from tests.functional.mariadb.backed_up import KEY, Instance, backup_info, completed
-from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
-from tests.support.agent import MODULE
-from tests.support.child import processes
-from tests.support.conductor import Conductor, Report
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire, request_context
+from tests.functional.mariadb.machine import FLAVOUR
 
 EXCHANGE = f"trove-bad-{uuid.uuid4().hex[:8]}"
 TAG = 16

@@ -16,13 +16,13 @@ from guestagent.backup import reader
 from guestagent.backup.catalog import Catalog
 from guestagent.backup.keyring import Keyring
 from guestagent.backup.settings import Settings
+from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
 from guestagent.contract.context import RequestContext
 from guestagent.storage.local import LocalStorage
-from tests.support.agent import AgentProcess
-from tests.support.conductor import Conductor, Report
-from tests.support.poll import eventually
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire, request_context
 
 KEY = "0123456789abcdef" * 4
 SIZE = 3_000_000

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
 from tests.functional.service.hoarder import Hoarder
 from tests.functional.system.conftest import tool
-from tests.support.conductor import Conductor
-from tests.support.rabbit import Rabbit
-from tests.support.wire import Wire
 
 EXCHANGE = f"trove-refused-{uuid.uuid4().hex[:8]}"
 
