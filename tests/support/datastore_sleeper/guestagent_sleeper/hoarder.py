@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from guestagent.capabilities.backups import BackedUp
 from guestagent.contract.states import ServiceStatus
+from guestagent.system import files
 
 if TYPE_CHECKING:
     from guestagent.backup.job import ServerFacts
@@ -27,11 +28,18 @@ class HoarderManager(BackedUp):
     def restored_server(self, target: Path) -> "ServerFacts":
         return self._facts()
 
+    def tidy(self) -> None:
+        super().tidy()
+        files.remove_tree(self._scratch_dir)
+
     def draft_dir(self) -> Path:
         return self.guest.state_dir / "draft"
+
+    @property
+    def _scratch_dir(self) -> Path:
+        return self.guest.state_dir / "scratch"
 
     def _facts(self) -> "ServerFacts":
         from guestagent.backup.job import ServerFacts
 
-        state_dir = self.guest.state_dir
-        return ServerFacts(DATASTORE, "1.0", str(state_dir), str(state_dir / "scratch"))
+        return ServerFacts(DATASTORE, "1.0", str(self.guest.state_dir), str(self._scratch_dir))
