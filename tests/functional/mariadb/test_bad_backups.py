@@ -17,8 +17,9 @@ from guestagent.conformance.conductor import Conductor, Report
 from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
-from tests.functional.mariadb.backed_up import KEY, Instance, backup_info, completed
+from tests.functional.mariadb.backed_up import Instance
 from tests.functional.mariadb.machine import FLAVOUR
+from tests.support.backed_up import KEY, backup_info, completed
 
 EXCHANGE = f"trove-bad-{uuid.uuid4().hex[:8]}"
 TAG = 16
