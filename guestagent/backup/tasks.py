@@ -1,4 +1,4 @@
-"""The jobs: a backup, a restore, and reading a backup through."""
+"""The jobs: a backup, a restore, and reading a backup through; those about logs are elsewhere."""
 
 import contextlib
 import functools
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from guestagent.backup import foreign, manifest, reader, settings, writer
+from guestagent.backup import foreign, log_tasks, manifest, reader, settings, writer
 from guestagent.backup.base import BaseBackupStrategy, Server, Stage
 from guestagent.backup.catalog import Catalog, NoBackup
-from guestagent.backup.job import Backup, Discard, Done, Job, Place, Restore, ServerFacts, Verify
+from guestagent.backup.job import Archive, Backup, Discard, Done, Job, Look, Place, Restore, Result, ServerFacts, Verify
 from guestagent.backup.manifest import Manifest
+from guestagent.backup.opening import open_catalog, server_of
 from guestagent.backup.progress import Meter, Progress
-from guestagent.contract.context import RequestContext
+from guestagent.backup.replay import Replay
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.plugins.installed import Group
 from guestagent.plugins.loader import load_one
-from guestagent.storage.base import BaseStorage
 from guestagent.system import files, volume
 
 
@@ -36,7 +36,7 @@ class NoRoom(GuestAgentError):
     sentence = "Restoring backup '{backup}' takes {needed} MiB and {target} has {left}; use a larger volume."
 
 
-def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Done:
+def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Result:
     """Do a job.
 
     :raises GuestAgentError: it has failed; nothing of it is left.
@@ -51,6 +51,10 @@ def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Done:
         case Discard():
             open_catalog(conf, job.place, job.context).discard(job.backup_id)
             return Done(None, None, 0)
+        case Archive():
+            return log_tasks.archive(conf, job)
+        case Look():
+            return log_tasks.look(conf, job)
 
 
 def _back_up(conf: cfg.ConfigOpts, job: Backup, progress: Progress) -> Done:
@@ -68,7 +72,7 @@ def _back_up(conf: cfg.ConfigOpts, job: Backup, progress: Progress) -> Done:
 
 def _make(conf: cfg.ConfigOpts, job: Backup, catalog: Catalog, progress: Progress) -> Manifest:
     parent = catalog.chain(job.parent)[-1] if job.parent else None
-    server = _server(job.server)
+    server = server_of(job.server)
     strategy = load_one(Group.BACKUP, job.strategy, BaseBackupStrategy)(conf, server)  # type: ignore[type-abstract]
     if parent is not None:
         _check_parent(parent, strategy, job)
@@ -112,7 +116,9 @@ def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
         catalog, chain = _find(conf, job.place, job.context, job.location)
     except NoBackup:
         return _restore_foreign(conf, job, progress)
-    return Done(None, None, restore(conf, catalog, chain, job.server, Path(job.target), progress))
+    # What cannot be is refused before anything is touched.
+    replay = log_tasks.find_way(conf, job.recovery, chain[-1], job.server, job.context) if job.recovery else None
+    return Done(None, None, restore(conf, catalog, chain, job.server, Path(job.target), progress, replay))
 
 
 def restore(
@@ -122,13 +128,15 @@ def restore(
     facts: ServerFacts,
     target: Path,
     progress: Progress,
+    replay: Replay | None = None,
 ) -> int:
     """Fill an empty directory of the server's account from a chain.
 
+    :param replay: brings the data to a later point; none: they are those of the backup.
     :returns: the bytes of all its streams.
     :raises GuestAgentError: it has failed; what is in the directory is of no use.
     """
-    server = _server(facts)
+    server = server_of(facts)
     strategy_class = load_one(Group.BACKUP, chain[0].strategy, BaseBackupStrategy)  # type: ignore[type-abstract]
     for one in chain:
         _check_strategy(one, chain[0].strategy, strategy_class)
@@ -137,7 +145,7 @@ def restore(
             raise InvalidValue(subject=f"Backup {one.id!r}", problem=problem)
     strategy = strategy_class(conf, server)
     total = sum(one.size for one in chain)
-    _check_room(chain[-1].id, strategy.needed(total), target)
+    _check_room(chain[-1].id, strategy.needed(total) + (replay.size if replay else 0), target)
     how, done = settings.read(conf), 0
     stages = []
     for one in chain:
@@ -147,14 +155,19 @@ def restore(
         done += one.size
     with _scratch(server):
         strategy.restore(stages, target)
+        if replay:
+            replay.carry_out(conf, target)
     return total
 
 
 def _restore_foreign(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
     """Restore a backup that Trove's own agent made."""
+    if job.recovery:
+        problem = "Trove's own agent made it, and nothing says which logs go on from there"
+        raise InvalidValue(subject=f"The point {job.recovery.point!r} after this backup", problem=problem)
     here = open_catalog(conf, job.place, job.context)
     chain = foreign.chain(here.storage, here.context, job.location, job.checksum, job.incremental)
-    server, target = _server(job.server), Path(job.target)
+    server, target = server_of(job.server), Path(job.target)
     strategy = foreign.strategy(conf, chain[-1].form)(conf, server)
     total = sum(one.size for one in chain)
     # What is compressed needs more, and nobody knows how much.
@@ -174,15 +187,6 @@ def _verify(conf: cfg.ConfigOpts, job: Verify, progress: Progress) -> Done:
             pass
         done += one.size
     return Done(job.location, None, total)
-
-
-def open_catalog(conf: cfg.ConfigOpts, place: Place, context: dict[str, object]) -> Catalog:
-    """The backups of a place.
-
-    :raises PluginError: its storage strategy is not there, or wrong.
-    """
-    storage = load_one(Group.STORAGE, place.storage, BaseStorage)(conf)  # type: ignore[type-abstract]
-    return Catalog(storage.at(place.url), RequestContext(context), place.container)
 
 
 def _find(
@@ -223,17 +227,6 @@ def _check_room(backup_id: str, needed: int, target: Path) -> None:
     left = space.available_blocks * space.block_size
     if needed > left:
         raise NoRoom(backup=backup_id, needed=needed >> 20, left=left >> 20, target=target)
-
-
-def _server(facts: ServerFacts) -> Server:
-    return Server(
-        datastore=facts.datastore,
-        version=facts.version,
-        data_dir=Path(facts.data_dir),
-        scratch_dir=Path(facts.scratch_dir),
-        account=facts.account,
-        credentials=Path(facts.credentials) if facts.credentials else None,
-    )
 
 
 @contextlib.contextmanager

@@ -2,27 +2,39 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oslo_log import log
+
 from guestagent import conf as configuration
+from guestagent.contract.backups import ArchiveState, RecoveryReport
 from guestagent.contract.call import Call
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import InvalidValue, NotSupported
+from guestagent.contract.errors import Busy, GuestAgentError, InvalidValue, NotSupported
+from guestagent.contract.states import Phase, Wanted
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
 
 if TYPE_CHECKING:
     # What backups need is imported when there is one to make: most agents are idle most of the time.
+    from guestagent.backup.archiver import Archiver
     from guestagent.backup.job import Done, Job, Place, ServerFacts
+
+LOG = log.getLogger(__name__)
 
 GIB = 1 << 30
 BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
 """The states of a backup, in Trove's words."""
 INCREMENTAL = "incremental"
 """And the type of one that builds on another."""
+
+NEEDS_STRATEGY = ("create_backup",)
+NEEDS_ARCHIVE_STRATEGY = ("archive_logs", "recovery_window")
+"""Calls that nobody could carry out without one."""
 
 Query = Callable[[str], Sequence[Sequence[str | None]]]
 """Asks a server in its own language; the rows of the answer, as text."""
@@ -57,6 +69,13 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
     def restored_server(self, target: Path) -> "ServerFacts":
         """The server that is to run on what a restore makes."""
 
+    def archived_server(self) -> "AbstractContextManager[ServerFacts]":
+        """As :meth:`backed_up_server`, for what works beside a backup and must not meet it.
+
+        :raises NotSupported: the datastore has no logs that could be archived.
+        """
+        raise NotSupported(operation="archiving logs", datastore=self.datastore_name)
+
     def scratch_server(self, target: Path, directory: Path) -> AbstractContextManager[Query]:
         """A server on restored data as long as the block lasts, beside the instance's own and out of its way.
 
@@ -69,9 +88,11 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         raise NotSupported(operation="a server on restored data", datastore=self.datastore_name)
 
     def supports(self, declared: Call) -> bool:
-        # Without a strategy there is nobody to make one.
-        needs_strategy = declared.name == "create_backup"
-        return super().supports(declared) and (bool(self.guest.backup_strategies) or not needs_strategy)
+        if declared.name in NEEDS_STRATEGY and not self.guest.backup_strategies:
+            return False
+        if declared.name in NEEDS_ARCHIVE_STRATEGY and not self.guest.archive_strategies:
+            return False
+        return super().supports(declared)
 
     def create_backup(self, context: RequestContext, backup_info: dict[str, Any]) -> None:
         info = self._info(backup_info)
@@ -100,6 +121,7 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         info = self._info(backup_info)
         if info.location is None:
             raise InvalidValue(subject=f"Backup {info.id!r}", problem="the control plane does not say where it is")
+        from guestagent.backup import archiver
         from guestagent.backup.job import Restore
 
         self._work(
@@ -111,8 +133,39 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
                 str(target),
                 info.checksum,
                 info.incremental,
+                archiver.recovery(self.guest, info.id, backup_info),
             )
         )
+
+    def archive_logs(self, context: RequestContext) -> ArchiveState:
+        step = Step("archive the closed logs", lambda: _drop(self._archiver.run(context, self.archived_server)))
+        self.guest.carry_out(Plan("archive", [step]))
+        return self._archiver.state
+
+    def archive_closed_logs(self) -> None:
+        record = self.guest.record.current
+        if record.phase is not Phase.READY or record.wanted is not Wanted.RUNNING:
+            return
+        try:
+            self._archiver.run(RequestContext(), self.archived_server)
+        except Busy:
+            LOG.debug("Logs are being archived already")
+        except GuestAgentError as error:
+            LOG.error("Archiving failed and will be tried again: %s", error)
+
+    def recovery_window(self, context: RequestContext) -> RecoveryReport:
+        from guestagent.backup.job import Place
+
+        storage, options = next(iter(self.guest.storage), ""), self.guest.conf.backup
+        facts = self.restored_server(Path())
+        window = self._archiver.window(context, Place(storage, None, options.container), facts)
+        return RecoveryReport(window, self._archiver.state)
+
+    @functools.cached_property
+    def _archiver(self) -> "Archiver":
+        from guestagent.backup.archiver import Archiver
+
+        return Archiver(self.guest)
 
     def _make(self, context: RequestContext, info: BackupInfo) -> "Done":
         from guestagent.backup.job import Backup
@@ -135,8 +188,9 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         :raises SystemFailure: the process died.
         """
         from guestagent.backup import errand
+        from guestagent.backup.job import Done
 
-        return errand.send(job, configuration.arguments(self.guest.conf), self.guest.operations.progress)
+        return errand.send(job, configuration.arguments(self.guest.conf), self.guest.operations.progress, Done)
 
     def _info(self, backup_info: dict[str, Any]) -> BackupInfo:
         from guestagent.backup.job import Place
@@ -173,6 +227,10 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             success=True,
             confirmed=True,
         )
+
+
+def _drop(result: object) -> None:
+    """Forget a result, so that what gave it fits a step."""
 
 
 def _text(values: dict[str, Any], name: str) -> str | None:

@@ -82,6 +82,11 @@ long_query_time = {{long_query_time}}
 skip_name_resolve = ON
 """
 
+BINARY_LOG = "binlog"
+"""How the names of its files begin, which lie in the data directory."""
+DURABLE_BINARY_LOG = "sync_binlog = 1\n"
+"""What a backup is brought forward with must not lack what InnoDB has; a default, as those above."""
+
 
 class MariaDBSettings(ServerAccess, Configurable):
     """Supports the capability *configuration*."""
@@ -181,10 +186,12 @@ class MariaDBSettings(ServerAccess, Configurable):
             "secure_file_priv": str(layout.exports_dir),
             "read_only": self.guest.record.current.read_only,
             "init_file": str(claim) if claim.exists() else "",
+            **({"log_bin": BINARY_LOG} if self.options.binary_log else {}),
         }
 
     def _write_main(self) -> None:
         text = MAIN.format(long_query_time=self.options.guest_log_long_query_time / 1000)
+        text += DURABLE_BINARY_LOG if self.options.binary_log else ""
         text += "".join(f"!include {self.configuration.path(layer)}\n" for layer in LAYERS)
         main = self.layout.main_file
         if not main.exists() or main.read_text() != text:

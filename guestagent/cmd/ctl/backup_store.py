@@ -57,7 +57,7 @@ def open_catalog(conf: cfg.ConfigOpts, options: argparse.Namespace) -> Catalog:
     :raises TokenUnusable: there is something wrong with the token's file.
     """
     # What reads and writes streams is not for the commands that ask an agent.
-    from guestagent.backup import tasks
+    from guestagent.backup import opening
     from guestagent.backup.job import Place
 
     declared = conf.image.storage_strategies
@@ -68,7 +68,7 @@ def open_catalog(conf: cfg.ConfigOpts, options: argparse.Namespace) -> Catalog:
     context: dict[str, object] = {"is_admin": True, "request_id": "guestagentctl"}
     if options.token_file is not None:
         context["auth_token"] = _token(options.token_file)
-    return tasks.open_catalog(conf, place, context)
+    return opening.open_catalog(conf, place, context)
 
 
 def _token(path: Path) -> str:
