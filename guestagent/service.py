@@ -135,8 +135,12 @@ class AgentService(service.Service):  # type: ignore[misc]
         return False
 
     def _archive(self) -> float:
-        with self._archiving.applied():
-            self._manager.archive_closed_logs()
+        try:
+            with self._archiving.applied():
+                self._manager.archive_closed_logs()
+        except Exception:
+            # Nobody waits for the result, so it is heard of here or nowhere; and the next run may go well.
+            LOG.exception("Archiving failed unexpectedly")
         return float(self._conf.backup.archive_interval)
 
     def _listen(self) -> None:

@@ -2,12 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from oslo_config import cfg
 from oslo_log import log
 
 from guestagent import conf as configuration
@@ -34,7 +35,7 @@ class Archiver:
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
-        self._place = log_place(guest)
+        self._place = log_place(guest.conf, guest.storage)
         self._running = threading.Lock()
 
     @property
@@ -95,10 +96,13 @@ class Archiver:
         return self._guest.state_dir / FILE
 
 
-def log_place(guest: Guest) -> Place:
-    """Where the logs of a guest are."""
-    options = guest.conf.backup
-    storage = options.archive_storage or next(iter(guest.storage), "")
+def log_place(conf: cfg.ConfigOpts, storages: Iterable[str]) -> Place:
+    """Where logs are.
+
+    :param storages: the names of the image's, the first of which counts where no other is set.
+    """
+    options = conf.backup
+    storage = options.archive_storage or next(iter(storages), "")
     return Place(storage, options.archive_url, options.archive_container or options.container)
 
 
@@ -118,7 +122,7 @@ def recovery(guest: Guest, backup_id: str, backup_info: Mapping[str, Any]) -> Re
         raise InvalidValue(subject="'recover_to'", problem="it is neither a time nor a position, written as a text")
     if not guest.archive_strategies:
         raise NotSupported(operation="recovery to a point in time", datastore=guest.datastore)
-    return Recovery(guest.archive_strategies[0], log_place(guest), point)
+    return Recovery(guest.archive_strategies[0], log_place(guest.conf, guest.storage), point)
 
 
 def _configured_point(guest: Guest, backup_id: str) -> str | None:

@@ -1,8 +1,9 @@
 """Keeping the logs that a server has closed: the work of one run, in a process of its own."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -14,7 +15,7 @@ from guestagent.backup.base import Taken
 from guestagent.backup.log_store import INSTANT, LOG, LogStore
 from guestagent.backup.manifest import Manifest
 from guestagent.contract.backups import ArchiveState
-from guestagent.contract.errors import GuestAgentError
+from guestagent.contract.errors import GuestAgentError, SystemFailure
 
 GOOD, FAILING, LIMIT = "good", "failing", "limit"
 """What :attr:`ArchiveState.state` can be, beside ``unknown``."""
@@ -64,8 +65,9 @@ class Archiving:
         """
         begun = time.time()
         try:
-            self._strategy.close()
-            logs = list(self._strategy.closed())
+            with _readable():
+                self._strategy.close()
+                logs = list(self._strategy.closed())
         except GuestAgentError as error:
             # What waits is as it was, as far as anybody knows.
             return msgspec.structs.replace(self._state, state=FAILING, checked=begun, error=str(error))
@@ -113,13 +115,10 @@ class Archiving:
         store = self._store
         # What an agent left of it that died.
         store.clear(one.name)
-        source = _File(one)
-        try:
+        with _readable(), one.path.open("rb") as stream:
             written = writer.write(
-                source, store.storage, store.context, store.container, store.id_of(one.name), self._settings
+                _File(one, stream), store.storage, store.context, store.container, store.id_of(one.name), self._settings
             )
-        finally:
-            source.close()
         made = Manifest(
             schema=manifest.SCHEMA,
             id=store.id_of(one.name),
@@ -176,9 +175,9 @@ class Archiving:
 class _File:
     """A closed log as the stream of a backup."""
 
-    def __init__(self, one: Log) -> None:
+    def __init__(self, one: Log, stream: BinaryIO) -> None:
         self._log = one
-        self._stream: BinaryIO = one.path.open("rb")
+        self._stream = stream
         self._read = 0
 
     def read(self, size: int) -> bytes:
@@ -191,8 +190,14 @@ class _File:
             raise LogChanged(log=self._log.name, expected=self._log.size)
         return Taken(self._log.positions, self._log.closed)
 
-    def close(self) -> None:
-        self._stream.close()
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Have files that cannot be read be an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise SystemFailure(subject=f"Reading {error.filename}", problem=error.strerror) from error
 
 
 def _bytes(logs: Sequence[Log]) -> int:

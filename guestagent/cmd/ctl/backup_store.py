@@ -4,11 +4,15 @@ import argparse
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
 from guestagent.backup.catalog import Catalog
 from guestagent.contract.errors import GuestAgentError
+
+if TYPE_CHECKING:
+    from guestagent.backup.job import Place
 
 LONGEST_TOKEN = 1 << 16
 """Bytes; tokens of Keystone's older kinds have a few thousand."""
@@ -69,6 +73,24 @@ def open_catalog(conf: cfg.ConfigOpts, options: argparse.Namespace) -> Catalog:
     if options.token_file is not None:
         context["auth_token"] = _token(options.token_file)
     return opening.open_catalog(conf, place, context)
+
+
+def place_of_logs(conf: cfg.ConfigOpts) -> "Place":
+    """Where archived logs are."""
+    from guestagent.backup.archiver import log_place
+
+    return log_place(conf, conf.image.storage_strategies)
+
+
+def archive_strategy(conf: cfg.ConfigOpts) -> str:
+    """The name of the image's.
+
+    :raises WrongUse: it has none.
+    """
+    declared: list[str] = conf.image.archive_strategies
+    if not declared:
+        raise WrongUse(problem="the image declares no archive strategy, so there are no logs", command="window")
+    return declared[0]
 
 
 def _token(path: Path) -> str:

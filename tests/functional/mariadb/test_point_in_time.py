@@ -1,59 +1,298 @@
-"""Binary logs archived while a server is written to, and instances that begin at a moment between two changes."""
+"""Binary logs archived while a server is written to, and data as they were between two changes."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+import datetime
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.functional.mariadb.backed_up import Instance, backup_info, completed
 from tests.functional.mariadb.machine import reachable_directory
+from tests.support.child import plain_environment
 from tests.support.conductor import Conductor
+from tests.support.poll import eventually
 from tests.support.rabbit import Rabbit
 from tests.support.wire import Wire
 
-MakeInstance = Callable[..., Instance]
+WORDS = "SELECT GROUP_CONCAT(word ORDER BY id SEPARATOR ' ') FROM shop.said"
+OTHER_KEY = "fedcba9876543210" * 4
+CTL = (sys.executable, "-m", "guestagent.cmd.guestagentctl", "backups")
+LIMIT = 200_000
 
 
-@pytest.fixture
-def make_instance(broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor) -> Iterator[MakeInstance]:
-    made: list[Instance] = []
-    with reachable_directory() as directory:
-        storage = directory / "storage"
+@dataclasses.dataclass
+class Past:
+    """An instance that was backed up, and what has been said in it since.
 
-        def make(**options: object) -> Instance:
-            instance = Instance(directory / str(len(made)), storage, broker, exchange, wire, conductor)
-            groups = instance.agent.files["machine.conf"]
-            groups["image"]["archive_strategies"] = "mariadb_binlog"
-            groups["mariadb"]["binary_log"] = True
-            groups["backup"].update(options)
-            made.append(instance)
-            return instance
+    :ivar backup: what was reported of it.
+    """
 
-        yield make
-        for instance in made:
-            instance.close()
-            # Shown by pytest beside a test that failed.
-            print(f"--- log of {instance.id}\n{instance.agent.tail(100)}")
+    instance: Instance
+    directory: Path
+    backup: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def say(self, *words: str) -> str:
+        """Each word in a transaction of its own; the GTID of the last one."""
+        for word in words:
+            self.instance.sql("INSERT INTO said (word) VALUES (%s)", word)
+        [(gtid,)] = self.instance.sql("SELECT @@gtid_binlog_pos")
+        return str(gtid)
+
+    def archive(self) -> dict[str, Any]:
+        return self.own("archive_logs")
+
+    def window(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.own("recovery_window")["window"]
+        return found
+
+    def own(self, method: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.instance.wire.call(self.instance.id, method, namespace="guestagent", timeout=60)
+        return found
+
+    def restart_agent(self, **options: object) -> None:
+        """Start it with other options of ``[backup]``."""
+        self.instance.agent.files["machine.conf"]["backup"].update(options)
+        self.instance.agent.restart(self.instance.wire)
+
+    def ctl(self, *typed: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [*CTL, *typed, "--config-dir", str(self.instance.agent.config_dir)],
+            env=plain_environment(self.instance.agent.directory),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def recovered(self, point: str, code: int = 0) -> str:
+        """What was said until then, as a restored server knows it."""
+        roomy = self.directory / "r"
+        roomy.mkdir(exist_ok=True)
+        typed = ["restore-test", self.backup["backup_id"], "--query", WORDS, "--directory", str(roomy), "--to", point]
+        said = self.ctl(*typed, code=code)
+        assert list(roomy.iterdir()) == []
+        return said.splitlines()[-1]
+
+    def log(self, number: int) -> Path:
+        """The directory of an archived log."""
+        logs = self.instance.storage / "database_backups" / "_logs" / self.instance.id
+        [found] = logs.glob(f"binlog.{number:06}-*")
+        return found
 
 
-def archive(instance: Instance) -> dict[str, Any]:
-    return instance.wire.call(instance.id, "archive_logs", namespace="guestagent", timeout=60)
+def archiving(
+    directory: Path, number: str, broker: Rabbit, exchange: str, wire: Wire, conductor: Conductor
+) -> Instance:
+    made = Instance(directory / number, directory / "storage", broker, exchange, wire, conductor)
+    groups = made.agent.files["machine.conf"]
+    groups["image"]["archive_strategies"] = "mariadb_binlog"
+    groups["mariadb"]["binary_log"] = True
+    return made
 
 
-def test_all(make_instance: MakeInstance) -> None:
-    first = make_instance()
-    assert first.prepare().method == "notify_end"
-    first.sql("CREATE TABLE wares (id INT PRIMARY KEY)")
-    first.sql("INSERT INTO wares VALUES (1)")
-    found = completed(first.back_up())
-    for number in range(2, 6):
-        first.sql(f"INSERT INTO wares VALUES ({number})")
-        print(archive(first))
-    print(first.wire.call(first.id, "recovery_window", namespace="guestagent"))
-    second = make_instance()
-    gtid = first.sql("SELECT @@gtid_binlog_pos")[0][0]
-    print(gtid)
+@pytest.fixture(scope="module")
+def world(rabbit: Rabbit) -> Iterator[tuple[Path, Rabbit, str, Wire, Conductor]]:
+    """A place for instances, and a control plane."""
+    rabbit.start()
+    exchange = f"trove-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as stack:
+        directory = stack.enter_context(reachable_directory())
+        wire = stack.enter_context(Wire(rabbit, exchange))
+        yield directory, rabbit, exchange, wire, stack.enter_context(Conductor(rabbit, exchange))
+
+
+@pytest.fixture(scope="module")
+def past(world: Any) -> Iterator[Past]:
+    """An instance with a backup that knows one word; it archives when it is told to."""
+    directory, *rest = world
+    instance = archiving(directory, "1", *rest)
+    try:
+        made = Past(instance, directory)
+        assert instance.prepare().method == "notify_end", instance.agent.tail()
+        instance.sql("CREATE TABLE said (id INT AUTO_INCREMENT PRIMARY KEY, word LONGTEXT)")
+        made.say("zero")
+        made.backup = completed(instance.back_up())
+        # What is archived from now on has a key of its own.
+        instance.keys.write_text(f"second {OTHER_KEY}\n{instance.keys.read_text()}")
+        yield made
+    finally:
+        instance.close()
+        print(f"--- log of {instance.id}\n{instance.agent.tail(200)}")
+
+
+def next_second(server: Instance) -> str:
+    """The time, when the server's clock shows another second than a moment ago."""
+
+    def now() -> int:
+        [(seconds,)] = server.sql("SELECT UNIX_TIMESTAMP()")
+        return int(seconds)
+
+    begun = now()
+    eventually(lambda: now() > begun)
+    return datetime.datetime.fromtimestamp(begun + 1, datetime.UTC).isoformat()
+
+
+def test_an_instance_begins_between_two_changes(past: Past, world: Any) -> None:
+    first = past.instance
+    past.say("one", "Zoë's 🐭", "\\'; DROP TABLE said; --")
+    past.restart_agent(archive_interval=1)
+    [(before,)] = first.sql(WORDS)
+    moment = next_second(first)
+    past.say("two")
+    eventually(lambda: past.window()["last"] > time.time() - 2, timeout=30)
+    past.restart_agent(archive_interval=0)
+    past.say("three")
+    assert past.archive()["state"] == "good"
+
+    directory, *rest = world
+    second = archiving(directory, "2", *rest)
+    try:
+        second.keys.write_text(first.keys.read_text())
+        info = backup_info(past.backup) | {"recover_to": moment}
+        assert second.prepare(databases=[], users=[], backup_info=info).method == "notify_end", second.agent.tail()
+        assert second.sql(WORDS) == ((before,),)
+        volume = Path(str(second.agent.files["machine.conf"]["mariadb"]["mount_point"]))
+        position = json.loads((volume / "data" / "guestagent-position.json").read_text())
+        [(now,)] = first.sql("SELECT @@gtid_binlog_pos")
+        # It could follow the first one: "two" and "three" are missing.
+        assert int(now.split("-")[2]) - int(position["gtid"].split("-")[2]) == 2
+        assert second.conductor.statuses(second.id)[-1] == "healthy"
+        for secret in (OTHER_KEY, "guestagent_replay"):
+            assert secret not in second.agent.text()
+    finally:
+        second.close()
+        print(f"--- log of {second.id}\n{second.agent.tail(100)}")
+
+
+def test_a_gtid_is_the_last_change_and_what_is_outside_is_refused(past: Past) -> None:
+    gtid = past.say("four")
+    past.say("five")
+    past.archive()
+    assert past.recovered(gtid).endswith("four")
+    _, line, _, last = past.ctl("window").splitlines()
+    assert past.backup["backup_id"] in line
+    window = json.loads(past.ctl("window", "--json"))
+    assert window == past.window()
+    assert window["position"] in last
     domain, server, number = gtid.split("-")
-    info = backup_info(found) | {"recover_to": f"{domain}-{server}-{int(number) - 1}"}
-    assert second.prepare(databases=[], users=[], backup_info=info).method == "notify_end"
-    assert second.sql("SELECT COUNT(*) FROM wares") == ((4,),)
+    for point in (f"{domain}-{server}-{int(number) + 99}", "2001-01-01T00:00:00Z"):
+        assert f"not to {point.replace('Z', '+00:00')}" in past.recovered(point, code=1)
+    assert "neither a time nor one GTID" in past.recovered("yesterday", code=1)
+    assert "whole seconds" in past.recovered("2031-01-01T00:00:00.5Z", code=1)
+
+
+def test_a_store_that_is_away_is_said_and_loses_nothing(past: Past) -> None:
+    storage = past.instance.storage
+    away = storage.with_name("away")
+    storage.rename(away)
+    storage.write_text("no directory")
+    try:
+        past.restart_agent(archive_keep_bytes=LIMIT)
+        past.say("six")
+        assert past.archive()["state"] == "failing"
+        past.say(secrets.token_hex(LIMIT))
+        state = past.archive()
+        assert (state["state"], state["waiting_logs"]) == ("limit", 2)
+        assert state["waiting_bytes"] > LIMIT
+        assert "CRITICAL" in past.instance.agent.text()
+        assert past.own("get_status")["service_status"] == "healthy"
+    finally:
+        storage.unlink()
+        away.rename(storage)
+    past.instance.sql("DELETE FROM said WHERE LENGTH(word) > 1000")
+    gtid = past.say("seven")
+    state = past.archive()
+    assert (state["state"], state["waiting_logs"], state["error"]) == ("good", 0, None)
+    assert past.recovered(gtid).endswith("six seven")
+
+
+def test_an_agent_that_is_killed_leaves_the_log_to_the_next_one(past: Past) -> None:
+    past.restart_agent(bandwidth_limit=100_000)
+    past.instance.sql("CREATE TABLE noise (content LONGTEXT)")
+    for _ in range(4):
+        past.instance.sql("INSERT INTO noise VALUES (%s)", secrets.token_hex(250_000))
+    pending = past.instance.wire.begin(past.instance.id, "archive_logs", namespace="guestagent", timeout=60)
+    logs = past.log(1).parent
+    eventually(lambda: [path for path in logs.iterdir() if path.is_dir() and not list(path.glob("*.json"))], timeout=30)
+    past.instance.agent.kill()
+    assert not pending.answered
+    past.instance.agent.files["machine.conf"]["backup"]["bandwidth_limit"] = 0
+    past.instance.agent.boot(past.instance.wire)
+    gtid = past.say("eight")
+    assert past.archive()["state"] == "good"
+    assert not [path for path in logs.iterdir() if not list(path.glob("*.json"))]
+    assert past.recovered(gtid).endswith("eight")
+
+
+def test_what_is_archived_leaves_the_server(past: Past) -> None:
+    past.restart_agent(archive_purge_after=0)
+    past.archive()
+    data = Path(str(past.instance.agent.files["machine.conf"]["mariadb"]["mount_point"])) / "data"
+    assert len(list(data.glob("binlog.0*"))) == 1
+
+
+@pytest.mark.parametrize("spoil", ["a damaged log", "another key", "a missing log"])
+def test_a_log_that_cannot_be_used_ends_the_recovery(past: Past, spoil: str) -> None:
+    gtid = str(past.instance.sql("SELECT @@gtid_binlog_pos")[0][0])
+    log = past.log(2)
+    kept = past.directory / "kept"
+    shutil.copytree(log, kept)
+    keys = past.instance.keys.read_text()
+    words = {"a damaged log": "00000001", "another key": "'second'", "a missing log": log.name}[spoil]
+    try:
+        if spoil == "a damaged log":
+            content = bytearray((log / "00000001").read_bytes())
+            content[len(content) // 2] ^= 1
+            (log / "00000001").write_bytes(content)
+        elif spoil == "another key":
+            past.instance.keys.write_text(keys.replace(OTHER_KEY, OTHER_KEY[::-1]))
+        else:
+            shutil.rmtree(log)
+        assert words in past.recovered(gtid, code=1)
+    finally:
+        shutil.rmtree(log, ignore_errors=True)
+        shutil.move(kept, log)
+        past.instance.keys.write_text(keys)
+
+
+def test_an_instance_is_not_prepared_with_less_than_was_asked_for(past: Past, world: Any) -> None:
+    gtid = str(past.instance.sql("SELECT @@gtid_binlog_pos")[0][0])
+    log = past.log(2)
+    shutil.move(log, past.directory / "kept")
+    directory, *rest = world
+    third = archiving(directory, "3", *rest)
+    try:
+        third.keys.write_text(past.instance.keys.read_text())
+        third.agent.files["machine.conf"]["backup"]["recover_to"] = f"{past.backup['backup_id']} {gtid}"
+        ended = third.prepare(databases=[], users=[], backup_info=backup_info(past.backup))
+        assert ended.method == "notify_exc_info"
+        assert log.name in ended.args["message"]
+        third.conductor.wait_for_status(third.id, "failed to spawn")
+        volume = Path(str(third.agent.files["machine.conf"]["mariadb"]["mount_point"]))
+        assert not (volume / "data").exists()
+        assert not list(volume.glob(".*unfinished*"))
+    finally:
+        third.close()
+        shutil.move(past.directory / "kept", log)
+
+
+def test_a_server_without_a_binary_log_says_what_to_do(past: Past) -> None:
+    past.instance.agent.files["machine.conf"]["mariadb"]["binary_log"] = False
+    past.restart_agent()
+    past.instance.wire.call(past.instance.id, "restart", timeout=60)
+    state = past.archive()
+    assert state["state"] == "failing"
+    assert "set [mariadb] binary_log" in state["error"]

@@ -553,7 +553,15 @@ def test_a_command_must_be_named(store: Store) -> None:
     assert "COMMAND" in store.ctl(code=2)
 
 
-@pytest.mark.parametrize("command", ["list", "verify", "restore-test", "prune", "pin", "unpin", "delete"])
+# window; what it finds is tried with a real server, among the tests of its datastore
+
+
+def test_a_window_needs_an_instance_and_what_knows_its_logs(store: Store) -> None:
+    assert "--instance" in store.ctl("window", code=2)
+    assert "no archive strategy" in store.ctl("window", "--instance", "i", code=2)
+
+
+@pytest.mark.parametrize("command", ["list", "verify", "restore-test", "window", "prune", "pin", "unpin", "delete"])
 def test_the_help_of_a_command_shows_its_use(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         guestagentctl.main(["backups", command, "--help"])
