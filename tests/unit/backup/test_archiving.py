@@ -109,10 +109,12 @@ def test_a_log_that_is_still_written_to_is_not_archived(desk_: Desk, monkeypatch
 def test_a_log_that_cannot_be_read_is_said(desk_: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk_.writer.say("one")
     closed = desk_.strategy.closed
-    desk_.strategy.closed = lambda: [
-        *closed(),
-        dataclasses.replace(closed()[0], name="other", path=Path("/nonexistent/log")),
-    ]  # type: ignore[method-assign]
+
+    def with_another() -> list[Log]:
+        other = dataclasses.replace(closed()[0], name="other", path=Path("/nonexistent/log"))
+        return [*closed(), other]
+
+    monkeypatch.setattr(desk_.strategy, "closed", with_another)
     assert "/nonexistent/log failed: No such file" in str(desk_.archive().error)
     assert desk_.archived() == ["one"]
 
