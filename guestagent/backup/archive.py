@@ -77,7 +77,7 @@ def moment(seconds: float | None) -> str:
 class Piece:
     """A log that was fetched for a replay, verified.
 
-    :ivar path: readable for the server's account until the next piece is asked for.
+    :ivar path: readable for the server's account until the next piece is asked for; may be moved away.
     :ivar last: the point is in it, or at its end.
     """
 
@@ -140,8 +140,12 @@ class BaseArchiveStrategy(AtTheServer, abc.ABC):
         """
 
     @abc.abstractmethod
-    def has(self, positions: dict[str, Any], position: str) -> bool:
-        """Whether data that stand at these positions, of a backup or the end of a log, have a position's change."""
+    def has(self, positions: dict[str, Any], position: str) -> bool | None:
+        """Whether data that stand at these positions, of a backup or the end of a log, have a position's change.
+
+        None: only what is in the logs can tell, as with a name that somebody gave to a moment. Then all logs are
+        replayed, and :meth:`replay` has to find it.
+        """
 
     @abc.abstractmethod
     def spelled(self, positions: dict[str, Any]) -> str | None:

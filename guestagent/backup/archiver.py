@@ -17,7 +17,7 @@ from guestagent.backup.job import Archive, Archived, Look, Place, Recovery, Seen
 from guestagent.backup.progress import silent
 from guestagent.contract.backups import ArchiveState, RecoveryWindow
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import Busy, GuestAgentError, InvalidValue, NotSupported
+from guestagent.contract.errors import Busy, GuestAgentError, InvalidValue, Leaving, NotSupported
 from guestagent.guest import Guest
 from guestagent.system import files
 
@@ -50,6 +50,7 @@ class Archiver:
 
         :param server: lends the running one.
         :raises Busy: another run is under way.
+        :raises Leaving: the agent is going down.
         :raises GuestAgentError: the run could not be made.
         """
         if not self._running.acquire(blocking=False):
@@ -67,6 +68,9 @@ class Archiver:
                         before,
                     )
                     state = self._send(job, Archived).state
+            except Leaving:
+                # The next agent's first run does the rest.
+                raise
             except GuestAgentError as error:
                 self._keep(msgspec.structs.replace(before, state="failing", error=str(error)))
                 raise

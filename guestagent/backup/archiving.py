@@ -19,6 +19,8 @@ from guestagent.contract.errors import GuestAgentError, SystemFailure
 
 GOOD, FAILING, LIMIT = "good", "failing", "limit"
 """What :attr:`ArchiveState.state` can be, beside ``unknown``."""
+MOST_RELEASED = 100
+"""Logs that the server is asked to remove in one run: each is looked for in the store, and some may have to stay."""
 DROP = "drop"
 """The policy that gives up logs where too many wait."""
 
@@ -148,7 +150,7 @@ class Archiving:
         if after < 0:
             return
         old = []
-        for one in logs:
+        for one in logs[:MOST_RELEASED]:
             if one.closed > time.time() - after or not self._store.has(one.name):
                 break
             old.append(one)

@@ -53,7 +53,7 @@ class Replay:
                 for chunk in reader.read(one, store.storage, store.context, store.container, how):
                     stream.write(chunk)
             yield Piece(name, path, last=one is self.logs[-1])
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def find(strategy: BaseArchiveStrategy, store: LogStore, backup: Manifest, point: Point) -> Replay:

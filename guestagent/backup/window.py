@@ -9,6 +9,8 @@ from guestagent.backup.manifest import Manifest
 from guestagent.contract.backups import RecoverableBackup, RecoveryWindow
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 
+NOT_YET = "what was done then is not archived, or not yet"
+
 
 class OutsideWindow(GuestAgentError):
     """There is no way to the point from the backup; nothing was touched."""
@@ -73,26 +75,9 @@ class LogChart:
         :raises OutsideWindow: there is no such way.
         """
         reach = self.reach(backup)
-        if point.position is not None and self._strategy.has(backup.positions, point.position):
-            raise self._outside(reach, point, "the backup itself is later, or just there")
-        if point.time is not None and point.time < backup.ended:
-            raise self._outside(reach, point, "the backup itself is later; take an older one")
-        unknown = reach.gap or "what was done then is not archived, or not yet"
-        if point.time is not None and point.time > reach.until:
-            raise self._outside(reach, point, unknown)
-        if point.time == backup.ended:
-            return []
-        found: list[Manifest] = []
-        for name in reach.logs:
-            one = self._find(name)
-            if found and point.time is not None and one.started >= point.time:
-                return found
-            found.append(one)
-            if point.position is not None and self._strategy.has(one.positions, point.position):
-                return found
-        if point.position is not None:
-            raise self._outside(reach, point, unknown)
-        return found
+        if point.time is not None:
+            return self._way_to_time(reach, point, point.time)
+        return self._way_to_position(reach, point, point.position or "")
 
     def window(self, backups: Iterable[Manifest]) -> RecoveryWindow:
         """What can be restored of the instance.
@@ -109,6 +94,33 @@ class LogChart:
             last.position if last else None,
             found,
         )
+
+    def _way_to_time(self, reach: Reach, point: Point, time: float) -> list[Manifest]:
+        if time < reach.backup.ended:
+            raise self._outside(reach, point, "the backup itself is later; take an older one")
+        if time > reach.until:
+            raise self._outside(reach, point, reach.gap or NOT_YET)
+        found: list[Manifest] = []
+        for name in reach.logs if time > reach.backup.ended else ():
+            one = self._find(name)
+            if found and one.started >= time:
+                break
+            found.append(one)
+        return found
+
+    def _way_to_position(self, reach: Reach, point: Point, position: str) -> list[Manifest]:
+        if self._strategy.has(reach.backup.positions, position):
+            raise self._outside(reach, point, "the backup itself is later, or just there")
+        found: list[Manifest] = []
+        has: bool | None = False
+        for name in reach.logs:
+            found.append(self._find(name))
+            has = self._strategy.has(found[-1].positions, position)
+            if has:
+                break
+        if has is False:
+            raise self._outside(reach, point, reach.gap or NOT_YET)
+        return found
 
     def _recoverable(self, reach: Reach) -> RecoverableBackup:
         backup, position = reach.backup, self._strategy.spelled((reach.last or reach.backup).positions)

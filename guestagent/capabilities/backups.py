@@ -14,7 +14,7 @@ from guestagent import conf as configuration
 from guestagent.contract.backups import ArchiveState, RecoveryReport
 from guestagent.contract.call import Call
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import Busy, GuestAgentError, InvalidValue, NotSupported
+from guestagent.contract.errors import Busy, GuestAgentError, InvalidValue, Leaving, NotSupported
 from guestagent.contract.states import Phase, Wanted
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
@@ -148,8 +148,8 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             return
         try:
             self._archiver.run(RequestContext(), self.archived_server)
-        except Busy:
-            LOG.debug("Logs are being archived already")
+        except (Busy, Leaving) as reason:
+            LOG.debug("No logs are archived now: %s", reason)
         except GuestAgentError as error:
             LOG.error("Archiving failed and will be tried again: %s", error)
 

@@ -24,6 +24,8 @@ from guestagent.storage.base import BaseStorage
 from tests.unit.backup.streams import CONTAINER, CONTEXT
 
 INSTANCE = "i"
+UNKNOWN = "whatever"
+"""A position of which the strategy cannot say where it is."""
 
 
 class Writer:
@@ -145,7 +147,9 @@ class Ledger(BaseArchiveStrategy):
             raise InvalidValue(subject="The backup", problem="it stands nowhere")
         return name.rpartition("-")[0] == positions["file"]
 
-    def has(self, positions: dict[str, Any], position: str) -> bool:
+    def has(self, positions: dict[str, Any], position: str) -> bool | None:
+        if position == UNKNOWN:
+            return None
         return position in positions["words"]
 
     def spelled(self, positions: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from guestagent.backup.manifest import Manifest, ManifestInvalid
 from guestagent.backup.segments import SegmentDamaged, SegmentMissing
 from guestagent.backup.window import OutsideWindow
 from guestagent.contract.errors import GuestAgentError, InvalidValue
-from tests.unit.backup.ledger import Desk, Ledger, desk
+from tests.unit.backup.ledger import UNKNOWN, Desk, Ledger, desk
 from tests.unit.backup.streams import CONTAINER, CONTEXT, Shaky, objects
 
 
@@ -103,6 +103,7 @@ def test_a_backup_that_stands_nowhere_says_so(archived: Desk) -> None:
         (Point(position="two"), "one two"),
         (Point(position="three"), "one two three"),
         (Point(position="six"), "one two three four five six"),
+        (Point(position=UNKNOWN), "one two three four five six"),
         (Point(time=1011.0), "one"),
         (Point(time=1021.0), "one"),
         (Point(time=1021.5), "one two"),
@@ -130,6 +131,11 @@ def test_a_later_log_does_not_change_what_a_time_means(archived: Desk) -> None:
     archived.writer.say("seven")
     archived.archive()
     assert archived.chart().way(archived.backup, point) == before
+
+
+def test_a_position_that_only_logs_could_show_needs_logs(archived: Desk, tmp_path: Path) -> None:
+    with pytest.raises(OutsideWindow):
+        recover(archived, tmp_path, Point(position=UNKNOWN), archived.writer.backup())
 
 
 def test_what_is_no_point_is_refused_by_who_knows(archived: Desk, tmp_path: Path) -> None:

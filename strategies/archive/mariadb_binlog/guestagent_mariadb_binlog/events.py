@@ -156,13 +156,13 @@ class BinaryLog:
             stream.seek(at)
 
     def _list(self, body: bytes) -> Iterator[Gtid]:
-        (flagged,) = struct.unpack_from("<I", body)
-        for number in range(flagged & _COUNT_BITS):
-            try:
+        try:
+            (flagged,) = struct.unpack_from("<I", body)
+            for number in range(flagged & _COUNT_BITS):
                 domain, server, last = _LIST_ENTRY.unpack_from(body, 4 + number * _LIST_ENTRY.size)
-            except struct.error:
-                raise self._invalid("its list of GTIDs is cut off") from None
-            yield Gtid(domain, server, last)
+                yield Gtid(domain, server, last)
+        except struct.error:
+            raise self._invalid("its list of GTIDs is cut off") from None
 
     def _invalid(self, problem: str) -> BinaryLogInvalid:
         return BinaryLogInvalid(log=self.path.name, problem=problem)

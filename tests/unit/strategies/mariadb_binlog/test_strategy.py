@@ -1,0 +1,67 @@
+"""What the strategy makes of positions, names and points, without a server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guestagent_mariadb_binlog.strategy import MariaDBBinlog
+from oslo_config import cfg
+
+from guestagent.backup.archive import Point
+from guestagent.backup.base import Server
+from guestagent.contract.errors import InvalidValue
+
+BACKUP: dict[str, Any] = {"binlog": {"file": "binlog.000003", "position": 512}, "gtid": "0-7-42,1-7-5"}
+END: dict[str, Any] = {**BACKUP, "gtid": "0-8-50,1-7-5", "gtid_state": "0-7-42,0-8-50,1-7-5"}
+
+
+@pytest.fixture
+def strategy(tmp_path: Path) -> MariaDBBinlog:
+    conf = cfg.ConfigOpts()
+    conf([], default_config_files=[], default_config_dirs=[])
+    return MariaDBBinlog(conf, Server("mariadb", "10.11.6", tmp_path, tmp_path / "scratch"))
+
+
+def test_a_backup_is_followed_by_the_log_that_it_stands_in(strategy: MariaDBBinlog) -> None:
+    assert strategy.begins_in(BACKUP, "binlog.000003-1764165900")
+    assert not strategy.begins_in(BACKUP, "binlog.000004-1764165900")
+    for nothing in ({}, {"lsn": 17}, {"binlog": None}):
+        with pytest.raises(InvalidValue, match="no binary log"):
+            strategy.begins_in(nothing, "binlog.000003-1764165900")
+
+
+@pytest.mark.parametrize(
+    ("positions", "gtid", "has"),
+    [
+        (BACKUP, "0-7-42", True),
+        (BACKUP, "0-7-43", False),
+        (BACKUP, "0-9-41", True),  # it came from another server, and is earlier
+        (BACKUP, "1-7-6", False),
+        (BACKUP, "2-7-1", False),
+        ({"binlog": {}}, "0-7-1", False),
+        (END, "0-8-50", True),
+        (END, "0-7-42", True),
+        (END, "0-7-43", False),  # that server has written no such one
+        (END, "0-9-1", False),
+    ],
+)
+def test_which_transactions_data_have(strategy: MariaDBBinlog, positions: dict[str, Any], gtid: str, has: bool) -> None:
+    assert strategy.has(positions, gtid) is has
+
+
+def test_positions_are_told_as_they_are_asked_for(strategy: MariaDBBinlog) -> None:
+    assert strategy.spelled(BACKUP) == "GTID 0-7-42,1-7-5"
+    assert strategy.spelled({"binlog": {}}) is None
+
+
+@pytest.mark.parametrize("point", [Point(time=1764165900.0), Point(position="0-7-42")])
+def test_a_point_is_a_second_or_a_transaction(strategy: MariaDBBinlog, point: Point) -> None:
+    strategy.check(point)
+
+
+@pytest.mark.parametrize(
+    "point", [Point(time=1764165900.5), Point(position="yesterday"), Point(position="0-7-42,1-7-5"), Point(position="")]
+)
+def test_what_is_no_point(strategy: MariaDBBinlog, point: Point) -> None:
+    with pytest.raises(InvalidValue):
+        strategy.check(point)
