@@ -10,6 +10,7 @@ The names alone show what follows what, so that a month of logs is looked throug
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 
 from guestagent.backup import manifest
@@ -25,6 +26,17 @@ SUFFIX = ".json"
 LOG = "log"
 """The kind that the manifest of a log has."""
 INSTANT = Patience(retries=1, seconds=0)
+
+
+def name_of(one: Manifest) -> str:
+    """The name of a log that a manifest is of."""
+    return one.id.rpartition("/")[2]
+
+
+def instances(storage: BaseStorage, context: RequestContext, container: str) -> list[str]:
+    """The ids of those that have archived logs in a container."""
+    names = storage.list(context, container, f"{FOLDER}/")
+    return sorted({found[1] for name in names if len(found := name.split("/")) > 2 and manifest.is_name(found[1])})
 
 
 class LogMissing(GuestAgentError):
@@ -64,6 +76,17 @@ class LogStore:
             if rest.endswith(SUFFIX) and manifest.is_name(name):
                 found[name] = rest.removesuffix(SUFFIX)
         return found
+
+    def older_than(self, moment: float) -> list[Manifest]:
+        """The archived logs that were closed before the second of a moment, oldest first.
+
+        :param moment: seconds since the epoch.
+        :raises LogMissing: one has gone meanwhile.
+        :raises ManifestInvalid: one cannot be understood.
+        """
+        found = (self.find(name, ends) for name, ends in self.links().items())
+        # Servers may know whole seconds only, of which this moment's is still going on.
+        return sorted((one for one in found if one.ended < math.floor(moment)), key=lambda one: one.ended)
 
     def has(self, name: str) -> bool:
         """Whether a log is archived."""

@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from guestagent.backup import reader, settings
 from guestagent.backup.archive import BaseArchiveStrategy, Piece, Point
-from guestagent.backup.log_store import LogStore
+from guestagent.backup.log_store import LogStore, name_of
 from guestagent.backup.manifest import Manifest, ManifestInvalid
 from guestagent.backup.window import LogChart
 from guestagent.contract.errors import InvalidValue
@@ -47,7 +47,7 @@ class Replay:
     def _pieces(self, conf: cfg.ConfigOpts, directory: Path) -> Iterator[Piece]:
         how, account, store = settings.read(conf), self.strategy.server.account, self.store
         for one in self.logs:
-            name = one.id.rpartition("/")[2]
+            name = name_of(one)
             path = directory / name
             with files.replacing(path, owner=account, group=account) as stream:
                 for chunk in reader.read(one, store.storage, store.context, store.container, how):

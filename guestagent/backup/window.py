@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from guestagent.backup.archive import BaseArchiveStrategy, Point, moment
-from guestagent.backup.log_store import LogStore
+from guestagent.backup.log_store import LogStore, name_of
 from guestagent.backup.manifest import Manifest
 from guestagent.contract.backups import RecoverableBackup, RecoveryWindow
 from guestagent.contract.errors import GuestAgentError, InvalidValue
@@ -132,7 +132,7 @@ class LogChart:
         # A server that was told to begin anew uses its names again.
         older = [one for one in map(self._find, named) if one.started <= backup.ended]
         youngest = max(older, key=lambda one: one.started, default=None)
-        return None if youngest is None else youngest.id.rpartition("/")[2]
+        return None if youngest is None else name_of(youngest)
 
     def _find(self, name: str) -> Manifest:
         return self._store.find(name, self._links[name])
