@@ -82,8 +82,8 @@ long_query_time = {{long_query_time}}
 skip_name_resolve = ON
 """
 
-BINARY_LOG = "binlog"
-"""How the names of its files begin, which lie in the data directory."""
+BINARY_LOG = "agent_binlog"
+"""How the names of its files begin, which lie in the data directory; no one's that the base configuration asks for."""
 DURABLE_BINARY_LOG = "sync_binlog = 1\n"
 """What a backup is brought forward with must not lack what InnoDB has; a default, as those above."""
 

@@ -4,12 +4,12 @@ from guestagent.contract.errors import GuestAgentError
 
 
 class NoBinaryLog(GuestAgentError):
-    """The server writes no binary log."""
+    """The server writes no binary log, or one that is not the agent's."""
 
     id = "mariadb-binlog.off"
     sentence = (
-        "The MariaDB server writes no binary log, so there is nothing to archive; set [mariadb] binary_log, restart "
-        "the agent and the server, and make a new backup."
+        "The MariaDB server writes no binary log of the guest agent's, so there is nothing to archive; set [mariadb] "
+        "binary_log, restart the agent and the server, and make a new backup."
     )
 
 
@@ -20,6 +20,16 @@ class BinaryLogEncrypted(GuestAgentError):
     sentence = (
         "The binary log is encrypted by the server, and could be replayed nowhere else; turn encrypt_binlog off. "
         "What is archived is encrypted with the key of [backup]."
+    )
+
+
+class BinaryLogFiltered(GuestAgentError):
+    """The server leaves databases out of its binary log."""
+
+    id = "mariadb-binlog.filtered"
+    sentence = (
+        "The server has binlog_do_db or binlog_ignore_db for {databases}, so that changes are missing in its binary log; "
+        "remove the setting, restart the server, and make a new backup."
     )
 
 

@@ -12,7 +12,7 @@ from guestagent.backup.base import Server
 from guestagent.contract.errors import DatastoreDown, DatastoreError, InvalidValue, SystemFailure
 from guestagent.system import command, files
 from guestagent_mariadb_binlog import events, options
-from guestagent_mariadb_binlog.errors import BinaryLogEncrypted, NoBinaryLog
+from guestagent_mariadb_binlog.errors import BinaryLogEncrypted, BinaryLogFiltered, NoBinaryLog
 from guestagent_mariadb_binlog.events import BinaryLog, Gtid, Head
 from guestagent_mariadb_binlog.replay_server import ReplayServer
 from guestagent_mariadb_binlog.replaying import Replay
@@ -20,6 +20,8 @@ from guestagent_mariadb_binlog.replaying import Replay
 POSITION_FILE = "guestagent-position.json"
 """Lies in a restored data directory and holds where the data stand; backup strategies write the one of the backup."""
 SYNC_SECONDS = 3600
+BASENAME = "agent_binlog"
+"""What [mariadb] binary_log calls the log. One of another name is the user's, who could turn it off and on unseen."""
 ASK = ("--batch", "--skip-column-names", "--raw")
 
 
@@ -35,14 +37,16 @@ class MariaDBBinlog(BaseArchiveStrategy):
         self.options = conf[options.GROUP]
 
     def close(self) -> None:
-        [[is_on, basename, is_encrypted, written]] = self._ask(
-            "SELECT @@log_bin, @@log_bin_basename, @@encrypt_binlog, @@gtid_binlog_state;"
+        [[is_on, basename, data_dir, is_encrypted, written]] = self._ask(
+            "SELECT @@log_bin, @@log_bin_basename, @@datadir, @@encrypt_binlog, @@gtid_binlog_state;"
         )
-        if is_on != "1":
+        if is_on != "1" or Path(basename) != Path(data_dir) / BASENAME:
             raise NoBinaryLog
         if is_encrypted != "0":
             raise BinaryLogEncrypted
-        present = self._names()[-1]
+        [[present, _, only, ignored]] = self._ask("SHOW MASTER STATUS;")
+        if only or ignored:
+            raise BinaryLogFiltered(databases=only or ignored)
         if events.state_of(events.parse(written)) != BinaryLog(Path(basename).parent / present).head().before:
             self._ask("FLUSH LOCAL BINARY LOGS;")
 
