@@ -28,7 +28,7 @@ class BinaryLogFiltered(GuestAgentError):
 
     id = "mariadb-binlog.filtered"
     sentence = (
-        "The server has binlog_do_db or binlog_ignore_db for {databases}, so that changes are missing in its binary log; "
+        "The server has binlog_do_db or binlog_ignore_db ({databases}), so that changes are missing in its binary log; "
         "remove the setting, restart the server, and make a new backup."
     )
 

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from guestagent_mariadb_binlog.errors import BinaryLogEncrypted, BinaryLogFiltered, NoBinaryLog
 from guestagent_mariadb_binlog.strategy import MariaDBBinlog
 from oslo_config import cfg
 
 from guestagent.backup.archive import Point
 from guestagent.backup.base import Server
-from guestagent.contract.errors import InvalidValue
+from guestagent.contract.errors import GuestAgentError, InvalidValue
 
 BACKUP: dict[str, Any] = {"binlog": {"file": "binlog.000003", "position": 512}, "gtid": "0-7-42,1-7-5"}
 END: dict[str, Any] = {**BACKUP, "gtid": "0-8-50,1-7-5", "gtid_state": "0-7-42,0-8-50,1-7-5"}
@@ -19,7 +20,40 @@ END: dict[str, Any] = {**BACKUP, "gtid": "0-8-50,1-7-5", "gtid_state": "0-7-42,0
 def strategy(tmp_path: Path) -> MariaDBBinlog:
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[], default_config_dirs=[])
-    return MariaDBBinlog(conf, Server("mariadb", "10.11.6", tmp_path, tmp_path / "scratch"))
+    server = Server("mariadb", "10.11.6", tmp_path, tmp_path / "scratch", credentials=tmp_path / "lent.cnf")
+    return MariaDBBinlog(conf, server)
+
+
+CLIENT = """\
+#!/bin/sh
+read -r statement
+case "$statement" in
+    *MASTER*) printf '%b' 'agent_binlog.000001\\t4\\t{filters}\\n' ;;
+    *) printf '%b' '{facts}\\n' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("facts", "filters", "error"),
+    [
+        (r"0\t\t/data/\t0\t", r"\t", NoBinaryLog),
+        (r"1\t/data/binlog\t/data/\t0\t0-1-1", r"\t", NoBinaryLog),
+        (r"1\t/elsewhere/agent_binlog\t/data/\t0\t0-1-1", r"\t", NoBinaryLog),
+        (r"1\t/data/agent_binlog\t/data/\t1\t0-1-1", r"\t", BinaryLogEncrypted),
+        (r"1\t/data/agent_binlog\t/data/\t0\t0-1-1", r"shop\t", BinaryLogFiltered),
+        (r"1\t/data/agent_binlog\t/data/\t0\t0-1-1", r"\tshop", BinaryLogFiltered),
+    ],
+)
+def test_what_keeps_a_log_from_being_archived(
+    strategy: MariaDBBinlog, tmp_path: Path, facts: str, filters: str, error: type[GuestAgentError]
+) -> None:
+    client = tmp_path / "client"
+    client.write_text(CLIENT.format(facts=facts, filters=filters))
+    client.chmod(0o755)
+    strategy.conf.set_override("client_program", str(client), "mariadb_binlog")
+    with pytest.raises(error):
+        strategy.close()
 
 
 def test_a_backup_is_followed_by_the_log_that_it_stands_in(strategy: MariaDBBinlog) -> None:
