@@ -57,24 +57,7 @@ class Archiver:
             raise Busy(operation="archive_logs", running="archiving", request_id="-", seconds=0)
         try:
             before = self.state
-            try:
-                with server() as facts:
-                    job = Archive(
-                        dict(context.values),
-                        self._place,
-                        self._guest.archive_strategies[0],
-                        facts,
-                        self._guest.id,
-                        before,
-                    )
-                    state = self._send(job, Archived).state
-            except Leaving:
-                # The next agent's first run does the rest.
-                raise
-            except GuestAgentError as error:
-                self._keep(msgspec.structs.replace(before, state="failing", error=str(error)))
-                raise
-            self._keep(state)
+            state = self._archive(context, server, before)
         finally:
             self._running.release()
         _tell(before, state)
@@ -88,6 +71,27 @@ class Archiver:
         strategy = self._guest.archive_strategies[0]
         job = Look(dict(context.values), backups, self._place, strategy, facts, self._guest.id)
         return self._send(job, Seen).window
+
+    def _archive(
+        self,
+        context: RequestContext,
+        server: Callable[[], AbstractContextManager[ServerFacts]],
+        before: ArchiveState,
+    ) -> ArchiveState:
+        guest = self._guest
+        try:
+            with server() as facts:
+                values = dict(context.values)
+                job = Archive(values, self._place, guest.archive_strategies[0], facts, guest.id, before)
+                state = self._send(job, Archived).state
+        except Leaving:
+            # The next agent's first run does the rest.
+            raise
+        except GuestAgentError as error:
+            self._keep(msgspec.structs.replace(before, state="failing", error=str(error)))
+            raise
+        self._keep(state)
+        return state
 
     def _send(self, job: Archive | Look, wanted: type[errand.Wanted]) -> errand.Wanted:
         return errand.send(job, configuration.arguments(self._guest.conf), silent, wanted)
