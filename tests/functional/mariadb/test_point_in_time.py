@@ -16,19 +16,31 @@ from typing import Any
 import pymysql
 import pytest
 
+from guestagent.conformance.child import plain_environment
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.ports import LOOPBACK
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import CallFailed, Wire, request_context
+from guestagent.contract.operations import CodePath
 from tests.functional.mariadb.backed_up import Instance, backup_info, completed
-from tests.functional.mariadb.machine import FLAVOUR, reachable_directory
+from tests.functional.mariadb.machine import FLAVOUR
+from tests.functional.mariadb.test_backup_commands import left_running
 from tests.functional.strategies.databases import Onlooker
-from tests.support.child import plain_environment
-from tests.support.conductor import Conductor
-from tests.support.poll import eventually
-from tests.support.ports import LOOPBACK
-from tests.support.rabbit import Rabbit
-from tests.support.wire import CallFailed, Wire
+from tests.support.code_path import PATH
 
 WORDS = "SELECT GROUP_CONCAT(word ORDER BY id SEPARATOR ' ') FROM shop.said"
 OTHER_KEY = "fedcba9876543210" * 4
 CTL = (sys.executable, "-m", "guestagent.cmd.guestagentctl", "backups")
+EMPTY = {
+    "packages": "",
+    "databases": [],
+    "memory_mb": 512,
+    "users": [],
+    "config_contents": FLAVOUR,
+    "ds_version": "10.11",
+}
 LIMIT = 200_000
 
 
@@ -96,11 +108,12 @@ class Past:
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
-    def recovered(self, point: str, code: int = 0) -> str:
+    def recovered(self, point: str, code: int = 0, backup: dict[str, Any] | None = None) -> str:
         """What was said until then, as a restored server knows it."""
+        backup_id = (backup or self.backup)["backup_id"]
         roomy = self.directory / "r"
         roomy.mkdir(exist_ok=True)
-        typed = ["restore-test", self.backup["backup_id"], "--query", WORDS, "--directory", str(roomy), "--to", point]
+        typed = ["restore-test", backup_id, "--query", WORDS, "--directory", str(roomy), "--to", point]
         said = self.ctl(*typed, code=code)
         assert list(roomy.iterdir()) == []
         return said.splitlines()[-1]
@@ -297,6 +310,46 @@ def test_what_is_archived_leaves_the_server(past: Past) -> None:
     past.archive()
     data = Path(str(past.instance.agent.files["machine.conf"]["mariadb"]["mount_point"])) / "data"
     assert len(list(data.glob("agent_binlog.0*"))) == 1
+
+
+def test_an_agent_that_is_killed_while_it_replays_leaves_nothing_that_would_start(past: Past, world: Any) -> None:
+    gtid = past.archived_logs()
+    directory, *rest = world
+    fourth = archiving(directory, "4", *rest)
+    volume = Path(str(fourth.agent.files["machine.conf"]["mariadb"]["mount_point"]))
+
+    try:
+        fourth.keys.write_text(past.instance.keys.read_text())
+        fourth.wire.declare_guest(fourth.id)
+        arguments = {**EMPTY, "backup_info": backup_info(past.backup) | {"recover_to": gtid}}
+        context = request_context("trove.common.notification.DBaaSInstanceCreate")
+        fourth.wire.cast(fourth.id, "prepare", arguments, version="1.1", context=context)
+        fourth.agent.start()
+        eventually((volume / ".backup-scratch" / "mariadb_binlog" / "s").exists, timeout=60)
+        fourth.agent.kill()
+        assert not (volume / "data").exists()
+        eventually(lambda: not left_running(volume), timeout=20)
+        fourth.agent.boot(fourth.wire)
+        ended = fourth.conductor.wait_for_method(fourth.id, "notify_end", "notify_exc_info", timeout=90)
+        if PATH is CodePath.CONVERGENCE:
+            assert ended.method == "notify_end"
+            assert fourth.sql(WORDS) == ((past.heard(),),)
+        else:
+            assert ended.method == "notify_exc_info"
+            assert not (volume / "data").exists()
+            assert not list(volume.glob(".*unfinished*"))
+    finally:
+        fourth.close()
+        print(f"--- log of {fourth.id}\n{fourth.agent.tail(100)}")
+
+
+def test_a_dump_is_brought_forward_too(past: Past) -> None:
+    past.instance.agent.files["machine.conf"]["image"]["backup_strategies"] = "mariadb_dump"
+    past.restart_agent()
+    dump = completed(past.instance.back_up())
+    gtid = past.say("after the dump")
+    assert past.archive()["state"] == "good"
+    assert past.recovered(gtid, backup=dump) == past.heard()
 
 
 def test_nobody_leaves_databases_out_of_the_log(past: Past) -> None:
