@@ -83,7 +83,7 @@ class BaseDatastoreManager(
         """Archive what the server has closed of its logs, beside operations; repeating it is safe.
 
         Asked every ``[backup] archive_interval`` seconds, if that is set, in a thread of its own. Never raises because
-        of the server or the store; :class:`guestagent.capabilities.backups.BackedUp` can.
+        of the server or the store; :class:`guestagent.capabilities.backups.ArchivedLogs` can.
         """
 
     def tidy(self) -> None:

@@ -32,10 +32,6 @@ BUILDING, COMPLETED, FAILED = "BUILDING", "COMPLETED", "FAILED"
 INCREMENTAL = "incremental"
 """And the type of one that builds on another."""
 
-NEEDS_STRATEGY = ("create_backup",)
-NEEDS_ARCHIVE_STRATEGY = ("archive_logs", "recovery_window")
-"""Calls that nobody could carry out without one."""
-
 Query = Callable[[str], Sequence[Sequence[str | None]]]
 """Asks a server in its own language; the rows of the answer, as text."""
 
@@ -69,13 +65,6 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
     def restored_server(self, target: Path) -> "ServerFacts":
         """The server that is to run on what a restore makes."""
 
-    def archived_server(self) -> "AbstractContextManager[ServerFacts]":
-        """As :meth:`backed_up_server`, for what works beside a backup and must not meet it.
-
-        :raises NotSupported: the datastore has no logs that could be archived.
-        """
-        raise NotSupported(operation="archiving logs", datastore=self.datastore_name)
-
     def scratch_server(self, target: Path, directory: Path) -> AbstractContextManager[Query]:
         """A server on restored data as long as the block lasts, beside the instance's own and out of its way.
 
@@ -88,11 +77,9 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         raise NotSupported(operation="a server on restored data", datastore=self.datastore_name)
 
     def supports(self, declared: Call) -> bool:
-        if declared.name in NEEDS_STRATEGY and not self.guest.backup_strategies:
-            return False
-        if declared.name in NEEDS_ARCHIVE_STRATEGY and not self.guest.archive_strategies:
-            return False
-        return super().supports(declared)
+        # Without a strategy there is nobody to make one.
+        needs_strategy = declared.name == "create_backup"
+        return super().supports(declared) and (bool(self.guest.backup_strategies) or not needs_strategy)
 
     def create_backup(self, context: RequestContext, backup_info: dict[str, Any]) -> None:
         info = self._info(backup_info)
@@ -136,36 +123,6 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
                 archiver.recovery(self.guest, info.id, backup_info),
             )
         )
-
-    def archive_logs(self, context: RequestContext) -> ArchiveState:
-        step = Step("archive the closed logs", lambda: _drop(self._archiver.run(context, self.archived_server)))
-        self.guest.carry_out(Plan("archive", [step]))
-        return self._archiver.state
-
-    def archive_closed_logs(self) -> None:
-        record = self.guest.record.current
-        if record.phase is not Phase.READY or record.wanted is not Wanted.RUNNING:
-            return
-        try:
-            self._archiver.run(RequestContext(), self.archived_server)
-        except (Busy, Leaving) as reason:
-            LOG.debug("No logs are archived now: %s", reason)
-        except GuestAgentError as error:
-            LOG.error("Archiving failed and will be tried again: %s", error)
-
-    def recovery_window(self, context: RequestContext) -> RecoveryReport:
-        from guestagent.backup.job import Place
-
-        storage, options = next(iter(self.guest.storage), ""), self.guest.conf.backup
-        facts = self.restored_server(Path())
-        window = self._archiver.window(context, Place(storage, None, options.container), facts)
-        return RecoveryReport(window, self._archiver.state)
-
-    @functools.cached_property
-    def _archiver(self) -> "Archiver":
-        from guestagent.backup.archiver import Archiver
-
-        return Archiver(self.guest)
 
     def _make(self, context: RequestContext, info: BackupInfo) -> "Done":
         from guestagent.backup.job import Backup
@@ -227,6 +184,48 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
             success=True,
             confirmed=True,
         )
+
+
+class ArchivedLogs(BackedUp, abc.ABC):
+    """Supports the calls about logs with the archive strategy that the image declares first."""
+
+    @abc.abstractmethod
+    def archived_server(self) -> "AbstractContextManager[ServerFacts]":
+        """As :meth:`BackedUp.backed_up_server`, for what works beside a backup and must not meet it."""
+
+    def supports(self, declared: Call) -> bool:
+        is_about_logs = declared.name in ("archive_logs", "recovery_window")
+        return super().supports(declared) and (bool(self.guest.archive_strategies) or not is_about_logs)
+
+    def archive_logs(self, context: RequestContext) -> ArchiveState:
+        step = Step("archive the closed logs", lambda: _drop(self._archiver.run(context, self.archived_server)))
+        self.guest.carry_out(Plan("archive", [step]))
+        return self._archiver.state
+
+    def archive_closed_logs(self) -> None:
+        record = self.guest.record.current
+        if record.phase is not Phase.READY or record.wanted is not Wanted.RUNNING:
+            return
+        try:
+            self._archiver.run(RequestContext(), self.archived_server)
+        except (Busy, Leaving) as reason:
+            LOG.debug("No logs are archived now: %s", reason)
+        except GuestAgentError as error:
+            LOG.error("Archiving failed and will be tried again: %s", error)
+
+    def recovery_window(self, context: RequestContext) -> RecoveryReport:
+        from guestagent.backup.job import Place
+
+        storage, options = next(iter(self.guest.storage), ""), self.guest.conf.backup
+        facts = self.restored_server(Path())
+        window = self._archiver.window(context, Place(storage, None, options.container), facts)
+        return RecoveryReport(window, self._archiver.state)
+
+    @functools.cached_property
+    def _archiver(self) -> "Archiver":
+        from guestagent.backup.archiver import Archiver
+
+        return Archiver(self.guest)
 
 
 def _drop(result: object) -> None:

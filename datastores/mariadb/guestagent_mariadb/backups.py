@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestagent.capabilities.backups import BackedUp
+from guestagent.capabilities.backups import ArchivedLogs
 from guestagent.capabilities.configuration import BASE, OVERRIDES
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from guestagent.capabilities.backups import Query
 
 
-class MariaDBBackups(BackedUp, MariaDBServer):
-    """Supports the capability *backups* with the strategies of the image."""
+class MariaDBBackups(ArchivedLogs, MariaDBServer):
+    """Supports the capability *backups*, and archived logs, with the strategies of the image."""
 
     @contextlib.contextmanager
     def backed_up_server(self) -> "Iterator[ServerFacts]":

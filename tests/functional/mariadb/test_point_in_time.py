@@ -132,6 +132,7 @@ def archiving(
     groups = made.agent.files["machine.conf"]
     groups["image"]["archive_strategies"] = "mariadb_binlog"
     groups["mariadb"]["binary_log"] = True
+    groups["backup"].update({"archive_purge_after": 0, "archive_keep_bytes": LIMIT})
     return made
 
 
@@ -257,8 +258,6 @@ def test_a_gtid_is_the_last_change_and_what_is_outside_is_refused(past: Past) ->
     domain, server, number = gtid.split("-")
     for point in (f"{domain}-{server}-{int(number) + 99}", "2001-01-01T00:00:00Z"):
         assert f"not to {point.replace('Z', '+00:00')}" in past.recovered(point, code=1)
-    assert "neither a time nor one GTID" in past.recovered("yesterday", code=1)
-    assert "whole seconds" in past.recovered("2031-01-01T00:00:00.5Z", code=1)
 
 
 def test_a_store_that_is_away_is_said_and_loses_nothing(past: Past) -> None:
@@ -267,7 +266,6 @@ def test_a_store_that_is_away_is_said_and_loses_nothing(past: Past) -> None:
     storage.rename(away)
     storage.write_text("no directory")
     try:
-        past.restart_agent(archive_keep_bytes=LIMIT)
         past.say("six")
         assert past.archive()["state"] == "failing"
         past.say(secrets.token_hex(LIMIT))
@@ -306,7 +304,7 @@ def test_an_agent_that_is_killed_leaves_the_log_to_the_next_one(past: Past) -> N
 
 
 def test_what_is_archived_leaves_the_server(past: Past) -> None:
-    past.restart_agent(archive_purge_after=0)
+    past.archived_logs()
     past.archive()
     data = Path(str(past.instance.agent.files["machine.conf"]["mariadb"]["mount_point"])) / "data"
     assert len(list(data.glob("agent_binlog.0*"))) == 1
@@ -414,7 +412,7 @@ def test_an_instance_is_not_prepared_with_less_than_was_asked_for(past: Past, wo
 def test_a_server_that_wrote_no_binary_log_for_a_while_has_a_gap(past: Past) -> None:
     past.say("nine")
     assert past.archive()["state"] == "good"
-    assert past.window()["backups"][0]["gap"] is None
+    assert gap(past) is None
     turn_binary_log(past, on=False)
     try:
         past.instance.sql("INSERT INTO said (word) VALUES ('unseen')")
@@ -425,8 +423,13 @@ def test_a_server_that_wrote_no_binary_log_for_a_while_has_a_gap(past: Past) -> 
         turn_binary_log(past, on=True)
     past.say("ten")
     assert past.archive()["state"] == "good"
-    [only] = past.window()["backups"]
-    assert "not in the store" in only["gap"]
+    assert "not in the store" in str(gap(past))
+
+
+def gap(past: Past) -> str | None:
+    """What is said to be missing behind the first backup."""
+    [found] = [one["gap"] for one in past.window()["backups"] if one["id"] == past.backup["backup_id"]]
+    return found
 
 
 def turn_binary_log(past: Past, *, on: bool) -> None:
