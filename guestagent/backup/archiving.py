@@ -73,9 +73,22 @@ class Archiving:
         except GuestAgentError as error:
             # What waits is as it was, as far as anybody knows.
             return msgspec.structs.replace(self._state, state=FAILING, checked=begun, error=str(error))
+        waiting, problem = self._archive(logs)
+        archived = logs[: len(logs) - len(waiting)]
+        lost = 0
+        try:
+            lost = self._give_up(archived, waiting)
+        except GuestAgentError as error:
+            problem = str(error)
+        return self._told(begun, archived, waiting[lost:], lost, problem)
+
+    def _archive(self, logs: Sequence[Log]) -> tuple[Sequence[Log], str | None]:
+        """Keep what is not in the store, and let the server forget what is.
+
+        :returns: what still waits, and why.
+        """
         known = next((at for at, one in enumerate(logs, 1) if one.name == self._state.last_log), 0)
-        waiting: Sequence[Log] = logs[known:]
-        problem: str | None = None
+        waiting = logs[known:]
         try:
             waiting = self._missing(waiting)
             while waiting:
@@ -83,23 +96,22 @@ class Archiving:
                 waiting = waiting[1:]
             self._release(logs)
         except GuestAgentError as error:
-            problem = str(error)
-        archived = logs[: len(logs) - len(waiting)]
-        dropped = 0
-        try:
-            dropped = self._give_up(archived, waiting)
-        except GuestAgentError as error:
-            problem = str(error)
-        waiting = waiting[dropped:]
+            return waiting, str(error)
+        return waiting, None
+
+    def _told(
+        self, begun: float, archived: Sequence[Log], waiting: Sequence[Log], lost: int, problem: str | None
+    ) -> ArchiveState:
         size = _bytes(waiting)
+        before = self._state
         return ArchiveState(
-            state=LIMIT if dropped or self._is_too_much(size) else FAILING if problem else GOOD,
+            state=LIMIT if lost or self._is_too_much(size) else FAILING if problem else GOOD,
             checked=begun,
-            archived=self._state.archived if waiting or dropped else begun,
-            last_log=archived[-1].name if archived else self._state.last_log,
+            archived=before.archived if waiting or lost else begun,
+            last_log=archived[-1].name if archived else before.last_log,
             waiting_logs=len(waiting),
             waiting_bytes=size,
-            dropped_logs=self._state.dropped_logs + dropped,
+            dropped_logs=before.dropped_logs + lost,
             error=problem,
         )
 

@@ -217,9 +217,12 @@ class ArchivedLogs(BackedUp, abc.ABC):
         from guestagent.backup.job import Place
 
         storage, options = next(iter(self.guest.storage), ""), self.guest.conf.backup
-        facts = self.restored_server(Path())
-        window = self._archiver.window(context, Place(storage, None, options.container), facts)
-        return RecoveryReport(window, self._archiver.state)
+        state, facts = self._archiver.state, self.restored_server(Path())
+        try:
+            window = self._archiver.window(context, Place(storage, None, options.container), facts)
+        except GuestAgentError as error:
+            return RecoveryReport(state, error=str(error))
+        return RecoveryReport(state, window)
 
     @functools.cached_property
     def _archiver(self) -> "Archiver":

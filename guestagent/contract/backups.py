@@ -56,10 +56,14 @@ class RecoveryWindow(msgspec.Struct, frozen=True):
 
 
 class RecoveryReport(msgspec.Struct, frozen=True):
-    """What can be restored, as the store shows it now, and how the archiving is."""
+    """How the archiving is, and what can be restored, as the store shows it now.
 
-    window: RecoveryWindow
+    ``window`` is none where it could not be looked into, and ``error`` says why.
+    """
+
     archiving: ArchiveState
+    window: RecoveryWindow | None = None
+    error: str | None = None
 
 
 class Backups(Capability):

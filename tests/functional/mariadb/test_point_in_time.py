@@ -274,6 +274,9 @@ def test_a_store_that_is_away_is_said_and_loses_nothing(past: Past) -> None:
         assert state["waiting_bytes"] > LIMIT
         assert "CRITICAL" in past.instance.agent.text()
         assert past.own("get_status")["service_status"] == "healthy"
+        report = past.own("recovery_window")
+        assert (report["archiving"]["state"], report["window"]) == ("limit", None)
+        assert "local store" in report["error"]
     finally:
         storage.unlink()
         away.rename(storage)
