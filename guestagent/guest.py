@@ -31,6 +31,7 @@ class Guest:
     :ivar processes: who keeps the server's process.
     :ivar storage: the declared storage strategies by name, in the image's order.
     :ivar backup_strategies: the names of the declared ones, in the image's order.
+    :ivar archive_strategies: likewise.
     :ivar modules: the declared module drivers by type.
     :ivar operations: what the agent is doing, and has done.
     :ivar report: sends a status to the conductor at once.
@@ -46,6 +47,7 @@ class Guest:
     processes: ProcessControl
     storage: Mapping[str, "BaseStorage"] = dataclasses.field(default_factory=dict)
     backup_strategies: Sequence[str] = ()
+    archive_strategies: Sequence[str] = ()
     modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
     operations: OperationQueue = dataclasses.field(default_factory=OperationQueue)
     report: Callable[[ServiceStatus], None] = lambda status: None

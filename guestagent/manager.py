@@ -79,6 +79,13 @@ class BaseDatastoreManager(
         Called when the agent has started and whenever a heartbeat had to say ``crashed``; repeating it is safe.
         """
 
+    def archive_closed_logs(self) -> None:
+        """Archive what the server has closed of its logs, beside operations; repeating it is safe.
+
+        Asked every ``[backup] archive_interval`` seconds, if that is set, in a thread of its own. Never raises because
+        of the server or the store; :class:`guestagent.capabilities.backups.ArchivedLogs` can.
+        """
+
     def tidy(self) -> None:
         """Remove what an agent that died has left half-written; asked once, when an agent has started."""
         files.sweep(self.guest.state_dir)

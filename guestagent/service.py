@@ -7,7 +7,9 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_service import service, systemd
 
-from guestagent.contract.errors import GuestAgentError
+from guestagent import contract
+from guestagent.contract.call import OWN
+from guestagent.contract.errors import GuestAgentError, Leaving
 from guestagent.contract.operations import CodePath
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
@@ -24,7 +26,7 @@ from guestagent.rpc.conductor import Conductor
 from guestagent.rpc.dispatcher import Dispatcher
 from guestagent.rpc.local import LocalServer, socket_path
 from guestagent.rpc.server import Server
-from guestagent.system import files
+from guestagent.system import files, waiting
 from guestagent.system.processes import ProcessControl
 
 LOG = log.getLogger(__name__)
@@ -63,6 +65,7 @@ class AgentService(service.Service):  # type: ignore[misc]
                 processes=_process_control(conf),
                 storage={name: strategy(conf) for name, strategy in loaded.storage.items()},
                 backup_strategies=list(loaded.backup),
+                archive_strategies=list(loaded.archive),
                 modules={name: driver() for name, driver in loaded.modules.items()},
                 report=self._conductor.heartbeat,
                 report_backup=self._conductor.update_backup,
@@ -72,6 +75,8 @@ class AgentService(service.Service):  # type: ignore[misc]
         files.sweep(Path(conf.agent.run_dir))
         manager.tidy()
         adopt(self._store, record, manager.recognise)
+        self._manager = manager
+        self._archiving = waiting.Interruption()
         self._heartbeat = Heartbeat(manager, self._operations, self._conductor)
         dispatcher = Dispatcher(manager, wrapped, self._operations, journal, self._conductor)
         self._local = LocalServer(socket_path(conf), dispatcher.answer_local, conf.agent.local_group)
@@ -85,11 +90,15 @@ class AgentService(service.Service):  # type: ignore[misc]
         self._open_local_socket()
         self._heartbeat.ensure_running()
         self._heart = self.tg.add_dynamic_timer(self._beat)
+        if self._conf.backup.archive_interval and self._can_archive():
+            self.tg.add_dynamic_timer(self._archive, initial_delay=self._conf.backup.archive_interval)
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def stop(self, graceful: bool = True) -> None:
         """Take nothing new, finish what was taken, send the last reports."""
         LOG.info("Stopping: finishing what is running")
+        # The next agent does the rest.
+        self._archiving.cancel(Leaving(operation="archiving"))
         if self._listening.is_set():
             self._server.drain(self._conf.agent.flush_timeout)
         self._operations.drain()
@@ -118,6 +127,21 @@ class AgentService(service.Service):  # type: ignore[misc]
     def _beat(self) -> float:
         self._heartbeat.beat()
         return float(self._conf.agent.report_interval)
+
+    def _can_archive(self) -> bool:
+        if self._manager.supports(contract.ALLOWED[OWN, "archive_logs"]):
+            return True
+        LOG.error("[backup] archive_interval is set, and this image has no archive strategy: no log is archived")
+        return False
+
+    def _archive(self) -> float:
+        try:
+            with self._archiving.applied():
+                self._manager.archive_closed_logs()
+        except Exception:
+            # Nobody waits for the result, so it is heard of here or nowhere; and the next run may go well.
+            LOG.exception("Archiving failed unexpectedly")
+        return float(self._conf.backup.archive_interval)
 
     def _listen(self) -> None:
         self._server.listen()

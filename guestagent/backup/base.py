@@ -28,6 +28,8 @@ class Server:
     :ivar kept_dir: of the account, for what the stream of a repeatable strategy is made of. What is in there was left
         by a worker that died in the same backup, and the stream must be made of that again; it is empty where the
         backup begins, and removed when it has ended. None: nothing can be kept.
+    :ivar configuration: the file that the server's program is started with, readable for the account; none: there is
+        none yet.
     """
 
     datastore: str
@@ -37,6 +39,7 @@ class Server:
     account: str | None = None
     credentials: Path | None = None
     kept_dir: Path | None = None
+    configuration: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +85,37 @@ class Stage:
     incremental: bool
 
 
-class BaseBackupStrategy(abc.ABC):
+class AtTheServer:
+    """What works on a server's machine as the server's account.
+
+    :param conf: all options; a strategy reads its own group.
+    :param server: whom it is about.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
+        self.conf = conf
+        self.server = server
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """An empty directory of the server's account below ``scratch_dir``, as long as the block lasts."""
+        made = self.server.scratch_dir / name
+        # A worker that was killed could not remove it.
+        files.remove_tree(made)
+        if not self.server.scratch_dir.exists():
+            self.ensure(self.server.scratch_dir)
+        self.ensure(made)
+        try:
+            yield made
+        finally:
+            files.remove_tree(made)
+
+    def ensure(self, directory: Path) -> None:
+        """Make a directory, if it is missing, that only the server's account can look into."""
+        files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
+
+
+class BaseBackupStrategy(AtTheServer, abc.ABC):
     """A way to back up some datastores, found through the entry-point group ``guestagent.backup``.
 
     It runs in a short-lived process of its own, beside the agent. What is done with the stream (compressing,
@@ -105,10 +138,6 @@ class BaseBackupStrategy(abc.ABC):
     incremental: ClassVar[bool] = False
     repeatable: ClassVar[bool] = False
     foreign: ClassVar[frozenset[str]] = frozenset()
-
-    def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
-        self.conf = conf
-        self.server = server
 
     @abc.abstractmethod
     def backup(self, parent: dict[str, Any] | None) -> AbstractContextManager[Source]:
@@ -133,24 +162,6 @@ class BaseBackupStrategy(abc.ABC):
     def needed(self, streamed: int) -> int:
         """The bytes of disk that a restore of a chain takes at most, whose streams have so many bytes together."""
         return streamed
-
-    @contextlib.contextmanager
-    def scratch(self, name: str) -> Iterator[Path]:
-        """An empty directory of the server's account below ``scratch_dir``, as long as the block lasts."""
-        made = self.server.scratch_dir / name
-        # A worker that was killed could not remove it.
-        files.remove_tree(made)
-        if not self.server.scratch_dir.exists():
-            self.ensure(self.server.scratch_dir)
-        self.ensure(made)
-        try:
-            yield made
-        finally:
-            files.remove_tree(made)
-
-    def ensure(self, directory: Path) -> None:
-        """Make a directory, if it is missing, that only the server's account can look into."""
-        files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
 
     def refuse_incremental(self) -> None:
         """Say that a backup of this strategy stands by itself.

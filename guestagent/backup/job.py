@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from guestagent.contract.backups import ArchiveState, RecoveryWindow
 from guestagent.contract.errors import GuestAgentError
 
 
@@ -39,6 +40,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     scratch_dir: str
     account: str | None = None
     credentials: str | None = None
+    configuration: str | None = None
 
 
 class Backup(msgspec.Struct, frozen=True, tag="backup"):
@@ -58,12 +60,26 @@ class Backup(msgspec.Struct, frozen=True, tag="backup"):
     draft_dir: str | None = None
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """Which changes are made once more on a restored backup.
+
+    :ivar strategy: the name of the one that archived them.
+    :ivar place: where they are.
+    :ivar point: until where, as it is typed; see :meth:`guestagent.backup.archive.Point.parse`.
+    """
+
+    strategy: str
+    place: Place
+    point: str
+
+
 class Restore(msgspec.Struct, frozen=True, tag="restore"):
     """Fill an empty directory from a backup and those that it builds on.
 
     :ivar target: the directory; of the server's account.
     :ivar checksum: what the control plane knows of it; one with a manifest has better ones.
     :ivar incremental: the control plane knows that it builds on another one.
+    :ivar recovery: none: the data are those of the backup.
     """
 
     context: dict[str, Any]
@@ -73,6 +89,7 @@ class Restore(msgspec.Struct, frozen=True, tag="restore"):
     target: str
     checksum: str | None = None
     incremental: bool = False
+    recovery: Recovery | None = None
 
 
 class Verify(msgspec.Struct, frozen=True, tag="verify"):
@@ -97,7 +114,38 @@ class Discard(msgspec.Struct, frozen=True, tag="discard"):
     draft_dir: str | None = None
 
 
-Job = Backup | Restore | Verify | Discard
+class Archive(msgspec.Struct, frozen=True, tag="archive"):
+    """Keep the logs that the server has closed.
+
+    :ivar strategy: the name of the one that knows them.
+    :ivar state: what the last run has left.
+    """
+
+    context: dict[str, Any]
+    place: Place
+    strategy: str
+    server: ServerFacts
+    instance_id: str
+    state: ArchiveState
+
+
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """See what can be restored of an instance.
+
+    :ivar backups: where its backups are.
+    :ivar logs: where its logs are.
+    :ivar strategy: the name of the one that archives them.
+    """
+
+    context: dict[str, Any]
+    backups: Place
+    logs: Place
+    strategy: str
+    server: ServerFacts
+    instance_id: str
+
+
+Job = Backup | Restore | Verify | Discard | Archive | Look
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -123,6 +171,18 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     size: int
 
 
+class Archived(msgspec.Struct, frozen=True, tag="archived"):
+    """The logs were looked after; what failed is in the state."""
+
+    state: ArchiveState
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    """What can be restored."""
+
+    window: RecoveryWindow
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The work has failed; the id and the sentence of the error."""
 
@@ -130,4 +190,5 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     sentence: str
 
 
-Message = Progress | Done | Failed
+Result = Done | Archived | Seen
+Message = Progress | Failed | Done | Archived | Seen

@@ -42,6 +42,7 @@ def server_of(facts: ServerFacts, draft_dir: str | None = None) -> Server:
         scratch_dir=Path(facts.scratch_dir),
         account=facts.account,
         credentials=Path(facts.credentials) if facts.credentials else None,
+        configuration=Path(facts.configuration) if facts.configuration else None,
         kept_dir=Path(draft_dir) / KEPT if draft_dir else None,
     )
 

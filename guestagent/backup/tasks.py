@@ -1,4 +1,4 @@
-"""The jobs: a backup, a restore, and reading a backup through."""
+"""The jobs: a backup, a restore, and reading a backup through; those about logs are elsewhere."""
 
 import functools
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from guestagent.backup import foreign, making, manifest, reader, settings
+from guestagent.backup import foreign, log_tasks, making, manifest, reader, settings
 from guestagent.backup.base import BaseBackupStrategy, Stage
 from guestagent.backup.catalog import Catalog, NoBackup
-from guestagent.backup.job import Backup, Discard, Done, Job, Place, Restore, ServerFacts, Verify
+from guestagent.backup.job import Archive, Backup, Discard, Done, Job, Look, Place, Restore, Result, ServerFacts, Verify
 from guestagent.backup.manifest import Manifest
+from guestagent.backup.opening import open_catalog
 from guestagent.backup.progress import Meter, Progress
+from guestagent.backup.replay import Replay
 from guestagent.backup.strategies import check_strategy, scratch, server_of
-from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.plugins.installed import Group
 from guestagent.plugins.loader import load_one
-from guestagent.storage.base import BaseStorage
 from guestagent.system import volume
 
 
@@ -28,7 +28,7 @@ class NoRoom(GuestAgentError):
     sentence = "Restoring backup '{backup}' takes {needed} MiB and {target} has {left}; use a larger volume."
 
 
-def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Done:
+def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Result:
     """Do a job.
 
     :raises GuestAgentError: it has failed; nothing of it is left.
@@ -43,6 +43,10 @@ def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Done:
         case Discard():
             making.discard(open_catalog(conf, job.place, job.context), job)
             return Done(None, None, 0)
+        case Archive():
+            return log_tasks.archive(conf, job)
+        case Look():
+            return log_tasks.look(conf, job)
 
 
 def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
@@ -50,7 +54,9 @@ def _restore(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
         catalog, chain = _find(conf, job.place, job.context, job.location)
     except NoBackup:
         return _restore_foreign(conf, job, progress)
-    return Done(None, None, restore(conf, catalog, chain, job.server, Path(job.target), progress))
+    # What cannot be is refused before anything is touched.
+    replay = log_tasks.find_way(conf, job.recovery, chain[-1], job.server, job.context) if job.recovery else None
+    return Done(None, None, restore(conf, catalog, chain, job.server, Path(job.target), progress, replay))
 
 
 def restore(
@@ -60,9 +66,11 @@ def restore(
     facts: ServerFacts,
     target: Path,
     progress: Progress,
+    replay: Replay | None = None,
 ) -> int:
     """Fill an empty directory of the server's account from a chain.
 
+    :param replay: brings the data to a later point; none: they are those of the backup.
     :returns: the bytes of all its streams.
     :raises GuestAgentError: it has failed; what is in the directory is of no use.
     """
@@ -75,7 +83,7 @@ def restore(
             raise InvalidValue(subject=f"Backup {one.id!r}", problem=problem)
     strategy = strategy_class(conf, server)
     total = sum(one.size for one in chain)
-    _check_room(chain[-1].id, strategy.needed(total), target)
+    _check_room(chain[-1].id, strategy.needed(total) + (replay.size if replay else 0), target)
     how, done = settings.read(conf), 0
     stages = []
     for one in chain:
@@ -85,11 +93,16 @@ def restore(
         done += one.size
     with scratch(server):
         strategy.restore(stages, target)
+        if replay:
+            replay.carry_out(conf, target)
     return total
 
 
 def _restore_foreign(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> Done:
     """Restore a backup that Trove's own agent made."""
+    if job.recovery:
+        problem = "Trove's own agent made it, and nothing says which logs go on from there"
+        raise InvalidValue(subject=f"The point {job.recovery.point!r} after this backup", problem=problem)
     here = open_catalog(conf, job.place, job.context)
     chain = foreign.chain(here.storage, here.context, job.location, job.checksum, job.incremental)
     server, target = server_of(job.server), Path(job.target)
@@ -112,15 +125,6 @@ def _verify(conf: cfg.ConfigOpts, job: Verify, progress: Progress) -> Done:
             pass
         done += one.size
     return Done(job.location, None, total)
-
-
-def open_catalog(conf: cfg.ConfigOpts, place: Place, context: dict[str, object]) -> Catalog:
-    """The backups of a place.
-
-    :raises PluginError: its storage strategy is not there, or wrong.
-    """
-    storage = load_one(Group.STORAGE, place.storage, BaseStorage)(conf)  # type: ignore[type-abstract]
-    return Catalog(storage.at(place.url), RequestContext(context), place.container)
 
 
 def _find(

@@ -3,22 +3,30 @@
 import abc
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oslo_log import log
+
 from guestagent import conf as configuration
+from guestagent.contract.backups import ArchiveState, RecoveryReport
 from guestagent.contract.call import Call
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import InvalidValue, NotSupported
+from guestagent.contract.errors import Busy, GuestAgentError, InvalidValue, Leaving, NotSupported
+from guestagent.contract.states import Phase, Wanted
 from guestagent.manager import BaseDatastoreManager
 from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 
 if TYPE_CHECKING:
     # What backups need is imported when there is one to make: most agents are idle most of the time.
+    from guestagent.backup.archiver import Archiver
     from guestagent.backup.job import Done, Job, Place, ServerFacts
+
+LOG = log.getLogger(__name__)
 
 GIB = 1 << 30
 BUILDING, COMPLETED = "BUILDING", "COMPLETED"
@@ -106,11 +114,19 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         info = self._info(backup_info)
         if info.location is None:
             raise InvalidValue(subject=f"Backup {info.id!r}", problem="the control plane does not say where it is")
+        from guestagent.backup import archiver
         from guestagent.backup.job import Restore
 
         server = self.restored_server(target)
         job = Restore(
-            dict(context.values), info.place, server, info.location, str(target), info.checksum, info.incremental
+            dict(context.values),
+            info.place,
+            server,
+            info.location,
+            str(target),
+            info.checksum,
+            info.incremental,
+            archiver.recovery(self.guest, info.id, backup_info),
         )
         with _scratch_removed(server):
             self._work(job)
@@ -149,8 +165,9 @@ class BackedUp(BaseDatastoreManager, abc.ABC):
         :raises SystemFailure: the process died.
         """
         from guestagent.backup import errand
+        from guestagent.backup.job import Done
 
-        return errand.send(job, configuration.arguments(self.guest.conf), self.guest.operations.progress)
+        return errand.send(job, configuration.arguments(self.guest.conf), self.guest.operations.progress, Done)
 
     def _info(self, backup_info: dict[str, Any]) -> BackupInfo:
         from guestagent.backup.job import Place
@@ -196,6 +213,55 @@ def _scratch_removed(server: "ServerFacts") -> Iterator[None]:
         yield
     finally:
         files.remove_tree(Path(server.scratch_dir))
+
+
+class ArchivedLogs(BackedUp, abc.ABC):
+    """Supports the calls about logs with the archive strategy that the image declares first."""
+
+    @abc.abstractmethod
+    def archived_server(self) -> "AbstractContextManager[ServerFacts]":
+        """As :meth:`BackedUp.backed_up_server`, for what works beside a backup and must not meet it."""
+
+    def supports(self, declared: Call) -> bool:
+        is_about_logs = declared.name in ("archive_logs", "recovery_window")
+        return super().supports(declared) and (bool(self.guest.archive_strategies) or not is_about_logs)
+
+    def archive_logs(self, context: RequestContext) -> ArchiveState:
+        step = Step("archive the closed logs", lambda: _drop(self._archiver.run(context, self.archived_server)))
+        self.guest.carry_out(Plan("archive", [step]))
+        return self._archiver.state
+
+    def archive_closed_logs(self) -> None:
+        record = self.guest.record.current
+        if record.phase is not Phase.READY or record.wanted is not Wanted.RUNNING:
+            return
+        try:
+            self._archiver.run(RequestContext(), self.archived_server)
+        except (Busy, Leaving) as reason:
+            LOG.debug("No logs are archived now: %s", reason)
+        except GuestAgentError as error:
+            LOG.error("Archiving failed and will be tried again: %s", error)
+
+    def recovery_window(self, context: RequestContext) -> RecoveryReport:
+        from guestagent.backup.job import Place
+
+        storage, options = next(iter(self.guest.storage), ""), self.guest.conf.backup
+        state, facts = self._archiver.state, self.restored_server(Path())
+        try:
+            window = self._archiver.window(context, Place(storage, None, options.container), facts)
+        except GuestAgentError as error:
+            return RecoveryReport(state, error=str(error))
+        return RecoveryReport(state, window)
+
+    @functools.cached_property
+    def _archiver(self) -> "Archiver":
+        from guestagent.backup.archiver import Archiver
+
+        return Archiver(self.guest)
+
+
+def _drop(result: object) -> None:
+    """Forget a result, so that what gave it fits a step."""
 
 
 def _text(values: dict[str, Any], name: str) -> str | None:

@@ -18,6 +18,47 @@ OPTIONS: list[cfg.Opt] = [
         help="Seconds for which the data are held still at most while the control plane makes a snapshot of the "
         "volume; then they are let go, and the snapshot is said to be of no use.",
     ),
+    cfg.IntOpt(
+        "archive_interval",
+        default=0,
+        min=0,
+        help="Seconds between two looks for logs that are to be archived, for which the image needs an archive "
+        "strategy; 0: none is. What was written since the last one is lost with the machine.",
+    ),
+    cfg.StrOpt(
+        "archive_storage",
+        help="The storage strategy that archived logs go to, and come from at a recovery. Unset: the first one of the "
+        "image. It must not need the token of a request, which an agent has none of when nobody asks it.",
+    ),
+    cfg.StrOpt("archive_url", help="The store of the logs, for a storage strategy that serves several."),
+    cfg.StrOpt("archive_container", help="The container that logs go to. Unset: that of 'container'."),
+    cfg.IntOpt(
+        "archive_purge_after",
+        default=3600,
+        min=-1,
+        help="Seconds after which the server may remove a log that is in the store; -1: the agent never asks it to.",
+    ),
+    cfg.IntOpt(
+        "archive_keep_bytes",
+        default=1 << 33,
+        min=0,
+        help="Bytes of closed logs that may wait on the server for a store that is away; more of them are told in the "
+        "log as critical, and archive_at_limit says what is done. 0: any number.",
+    ),
+    cfg.StrOpt(
+        "archive_at_limit",
+        default="keep",
+        choices=[
+            ("keep", "they stay, so that all can be recovered, and may fill the disk"),
+            ("drop", "the oldest go, so that the server has room, and cannot be recovered: a gap"),
+        ],
+        help="What is done with logs that wait beyond archive_keep_bytes.",
+    ),
+    cfg.StrOpt(
+        "recover_to",
+        help="Until where a restored backup is brought forward with archived logs, where the control plane does not "
+        "say: '<id of the backup> <time with zone, or position>'. It counts for a prepare with that backup alone.",
+    ),
     cfg.StrOpt(
         "compression",
         default="zstd",

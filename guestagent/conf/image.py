@@ -9,6 +9,11 @@ OPTIONS: list[cfg.Opt] = [
         "datastore", help="The one datastore of this image: a name in the entry-point group guestagent.datastore."
     ),
     cfg.ListOpt("backup_strategies", default=[], help="Names in the entry-point group guestagent.backup."),
+    cfg.ListOpt(
+        "archive_strategies",
+        default=[],
+        help="Names in the entry-point group guestagent.archive; the first one archives the server's logs.",
+    ),
     cfg.ListOpt("replication_strategies", default=[], help="Names in the entry-point group guestagent.replication."),
     cfg.ListOpt(
         "storage_strategies",

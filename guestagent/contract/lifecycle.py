@@ -39,6 +39,8 @@ class Lifecycle(Capability):
         :param packages: ignored: an image holds what it needs.
         :param device_path: the data volume's block device; none: the machine has no volume.
         :param mount_point: where the volume is mounted, the parent of the data directory.
+        :param backup_info: the backup to begin with; a control plane that knows of it says in ``recover_to`` until
+            where archived logs bring the data forward: a time with its zone, or a position of the datastore's.
         :param config_contents: the base configuration in the datastore's own syntax.
         """
 

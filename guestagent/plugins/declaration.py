@@ -23,6 +23,7 @@ class Declaration:
     guest_id: str
     datastore: str
     backup_strategies: tuple[str, ...] = ()
+    archive_strategies: tuple[str, ...] = ()
     replication_strategies: tuple[str, ...] = ()
     storage_strategies: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class Declaration:
             guest_id=conf.guest_id,
             datastore=datastore,
             backup_strategies=_once(conf.image.backup_strategies),
+            archive_strategies=_once(conf.image.archive_strategies),
             replication_strategies=_once(conf.image.replication_strategies),
             storage_strategies=_once(conf.image.storage_strategies),
             modules=_once(conf.image.modules),

@@ -12,6 +12,7 @@ class Group(enum.StrEnum):
 
     DATASTORE = "guestagent.datastore"
     BACKUP = "guestagent.backup"
+    ARCHIVE = "guestagent.archive"
     REPLICATION = "guestagent.replication"
     STORAGE = "guestagent.storage"
     MODULE = "guestagent.module"

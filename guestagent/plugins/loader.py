@@ -25,6 +25,7 @@ from guestagent.plugins.installed import Group, Offer, installed, names
 from guestagent.storage.base import BaseStorage
 
 if TYPE_CHECKING:
+    from guestagent.backup.archive import BaseArchiveStrategy
     from guestagent.backup.base import BaseBackupStrategy
     from guestagent.replication.base import BaseReplicationStrategy
 
@@ -32,7 +33,7 @@ LOG = log.getLogger(__name__)
 
 RUNTIME = "guestagent"
 Base = TypeVar("Base")
-Strategy = TypeVar("Strategy", bound="BaseBackupStrategy | BaseReplicationStrategy")
+Strategy = TypeVar("Strategy", bound="BaseBackupStrategy | BaseArchiveStrategy | BaseReplicationStrategy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +41,14 @@ class Loaded:
     """What the image declares, imported; classes by their declared names, in the image's order.
 
     :ivar description: for the capability document: under ``datastore`` a plugin, under ``strategies`` a
-        list of plugins for each of ``backup``, ``replication``, ``storage`` and ``module``. A plugin is
+        list of plugins for each of ``backup``, ``archive``, ``replication``, ``storage`` and ``module``. A plugin is
         ``{"name", "distribution", "version", "class"}``.
     """
 
     declaration: Declaration
     manager: type[BaseDatastoreManager]
     backup: "Mapping[str, type[BaseBackupStrategy]]"
+    archive: "Mapping[str, type[BaseArchiveStrategy]]"
     replication: "Mapping[str, type[BaseReplicationStrategy]]"
     storage: Mapping[str, type[BaseStorage]]
     modules: Mapping[str, type[ModuleDriver]]
@@ -62,6 +64,7 @@ def load(declaration: Declaration) -> Loaded:
     datastore = _choose_datastore(declaration, offers)
     chosen = {
         Group.BACKUP: _choose_all(offers, Group.BACKUP, declaration.backup_strategies),
+        Group.ARCHIVE: _choose_all(offers, Group.ARCHIVE, declaration.archive_strategies),
         Group.REPLICATION: _choose_all(offers, Group.REPLICATION, declaration.replication_strategies),
         Group.STORAGE: _choose_all(offers, Group.STORAGE, declaration.storage_strategies),
         Group.MODULE: _choose_all(offers, Group.MODULE, declaration.modules),
@@ -71,6 +74,7 @@ def load(declaration: Declaration) -> Loaded:
         declaration=declaration,
         manager=_import_manager(declaration, datastore, offers),
         backup=_import_backup_strategies(chosen[Group.BACKUP], declaration.datastore),
+        archive=_import_archive_strategies(chosen[Group.ARCHIVE], declaration.datastore),
         replication=_import_replication_strategies(chosen[Group.REPLICATION], declaration.datastore),
         storage=_import_all(chosen[Group.STORAGE], BaseStorage),  # type: ignore[type-abstract]
         modules=_import_all(chosen[Group.MODULE], ModuleDriver),  # type: ignore[type-abstract]
@@ -183,6 +187,14 @@ def _import_backup_strategies(offers: Sequence[Offer], datastore: str) -> "dict[
     from guestagent.backup.base import BaseBackupStrategy
 
     return _import_strategies(offers, BaseBackupStrategy, datastore)  # type: ignore[type-abstract]
+
+
+def _import_archive_strategies(offers: Sequence[Offer], datastore: str) -> "dict[str, type[BaseArchiveStrategy]]":
+    if not offers:
+        return {}
+    from guestagent.backup.archive import BaseArchiveStrategy
+
+    return _import_strategies(offers, BaseArchiveStrategy, datastore)  # type: ignore[type-abstract]
 
 
 def _import_replication_strategies(

@@ -22,7 +22,9 @@ print(json.dumps({
     for found in importlib.metadata.distributions()
 }))
 """
-PLUGIN_GROUPS = tuple(f"guestagent.{kind}" for kind in ("datastore", "backup", "replication", "storage", "module"))
+PLUGIN_GROUPS = tuple(
+    f"guestagent.{kind}" for kind in ("datastore", "backup", "archive", "replication", "storage", "module")
+)
 BUILT_IN = [["guestagent.module", "ping"], ["guestagent.storage", "local"]]
 
 

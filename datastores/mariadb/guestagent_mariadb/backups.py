@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestagent.capabilities.backups import BackedUp
+from guestagent.capabilities.backups import ArchivedLogs
 from guestagent.capabilities.configuration import BASE, OVERRIDES
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from guestagent.capabilities.backups import Query
 
 
-class MariaDBBackups(BackedUp, MariaDBServer):
-    """Supports the capability *backups* with the strategies of the image."""
+class MariaDBBackups(ArchivedLogs, MariaDBServer):
+    """Supports the capability *backups*, and archived logs, with the strategies of the image."""
 
     @contextlib.contextmanager
     def backed_up_server(self) -> "Iterator[ServerFacts]":
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="a backup is made of a server that runs")
-        with self.administrator.lend_credentials(self.layout.lent_credentials, self.account) as lent:
-            yield self._facts(self.layout.data_dir, lent)
+        with self._lent(self.layout.lent_credentials, self.layout.scratch_dir) as facts:
+            yield facts
+
+    @contextlib.contextmanager
+    def archived_server(self) -> "Iterator[ServerFacts]":
+        with self._lent(self.layout.archiver_credentials, self.layout.archiver_scratch_dir) as facts:
+            yield facts
 
     def restored_server(self, target: Path) -> "ServerFacts":
-        return self._facts(target, None)
+        return self._facts(target, None, self.layout.scratch_dir)
 
     def draft_dir(self) -> Path:
         return self.layout.draft_dir
@@ -51,15 +56,28 @@ class MariaDBBackups(BackedUp, MariaDBServer):
     def tidy(self) -> None:
         super().tidy()
         files.remove_tree(self.layout.scratch_dir)
+        files.remove_tree(self.layout.archiver_scratch_dir)
+        self.layout.archiver_credentials.unlink(missing_ok=True)
 
-    def _facts(self, data_dir: Path, credentials: Path | None) -> "ServerFacts":
+    @contextlib.contextmanager
+    def _lent(self, credentials: Path, scratch_dir: Path) -> "Iterator[ServerFacts]":
+        with self.administrator.lend_credentials(credentials, self.account) as lent:
+            try:
+                yield self._facts(self.layout.data_dir, lent, scratch_dir)
+            finally:
+                # Who worked there may have been killed.
+                files.remove_tree(scratch_dir)
+
+    def _facts(self, data_dir: Path, credentials: Path | None, scratch_dir: Path) -> "ServerFacts":
         from guestagent.backup.job import ServerFacts
 
+        main = self.layout.main_file
         return ServerFacts(
             self.datastore_name,
             ".".join(map(str, self.program.version())),
             str(data_dir),
-            str(self.layout.scratch_dir),
+            str(scratch_dir),
             self.account,
             str(credentials) if credentials else None,
+            str(main) if main.exists() else None,
         )

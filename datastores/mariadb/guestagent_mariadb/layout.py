@@ -38,6 +38,11 @@ class Layout:
         return self.mount_point / ".backup-draft"
 
     @property
+    def archiver_scratch_dir(self) -> Path:
+        """What archiving needs meanwhile."""
+        return self.mount_point / ".archive-scratch"
+
+    @property
     def tmp_dir(self) -> Path:
         """What large statements need for a while: on the volume, whose size the user chose."""
         return self.mount_point / "tmp"
@@ -76,6 +81,11 @@ class Layout:
     def lent_credentials(self) -> Path:
         """The agent's credentials for a program that runs as the server's account; exists only while it runs."""
         return self.config_dir / "lent.cnf"
+
+    @property
+    def archiver_credentials(self) -> Path:
+        """The same for what archives logs, which may run beside a backup."""
+        return self.config_dir / "archiver.cnf"
 
     @property
     def pid_file(self) -> Path:

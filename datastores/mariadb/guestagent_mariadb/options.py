@@ -62,6 +62,12 @@ OPTIONS: list[cfg.Opt] = [
         min=0,
         help="Milliseconds that a statement takes before it is written to the log 'slow_query', while that is enabled.",
     ),
+    cfg.BoolOpt(
+        "binary_log",
+        default=False,
+        help="Have the server write a binary log beside its data, which recovery to a point in time needs. It comes "
+        "into force at the server's next start, and counts for backups that are made afterwards.",
+    ),
     cfg.ListOpt("tls_versions", default=["TLSv1.2", "TLSv1.3"], help="What the server speaks while TLS is enabled."),
 ]
 

@@ -16,7 +16,7 @@ from guestagent.system import files
 from guestagent.system.processes import Service
 from guestagent_mariadb import option_file
 from guestagent_mariadb.connection import Connections
-from guestagent_mariadb.settings import MariaDBSettings
+from guestagent_mariadb.settings import BINARY_LOG, MariaDBSettings
 
 if TYPE_CHECKING:
     from guestagent.capabilities.error_log import ErrorLog
@@ -62,6 +62,7 @@ class MariaDBServer(MariaDBSettings, ManagedServer):
         self.attach_volume(format_empty=False)
         self.make_directories()
         self.write_agent_layer()
+        self._forget_binary_log()
         super().start_server()
 
     def stop_server(self) -> None:
@@ -101,3 +102,11 @@ class MariaDBServer(MariaDBSettings, ManagedServer):
         super().make_directories()
         for path in (self.layout.tmp_dir, self.layout.exports_dir):
             files.ensure_directory(path, mode=0o700, owner=self.account, group=self.account)
+
+    def _forget_binary_log(self) -> None:
+        """Let the server begin anew when it writes a binary log again, if it is started without one now.
+
+        It would go on with the next number, and nobody could see that changes are missing between two of its files.
+        """
+        if not self.options.binary_log and self.is_down():
+            (self.layout.data_dir / f"{BINARY_LOG}.index").unlink(missing_ok=True)

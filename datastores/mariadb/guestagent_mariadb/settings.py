@@ -82,6 +82,13 @@ long_query_time = {{long_query_time}}
 skip_name_resolve = ON
 """
 
+BINARY_LOG = "agent_binlog"
+"""How the names of its files begin, which lie in the data directory; no one's that the base configuration asks for."""
+BINARY_LOG_FILTERS = frozenset({"binlog_do_db", "binlog_ignore_db"})
+"""What would leave changes out of it; nobody may set them where there is one."""
+DURABLE_BINARY_LOG = "sync_binlog = 1\n"
+"""What a backup is brought forward with must not lack what InnoDB has; a default, as those above."""
+
 
 class MariaDBSettings(ServerAccess, Configurable):
     """Supports the capability *configuration*."""
@@ -100,7 +107,8 @@ class MariaDBSettings(ServerAccess, Configurable):
     def write_base(self, contents: str | None) -> None:
         """Keep what this server can use of a text that was made for another machine and perhaps another version."""
         given = list(option_file.server_options(contents or ""))
-        kept = [option for option in given if option_file.bare(option.name) not in ENDS_THE_SERVER]
+        unwanted = ENDS_THE_SERVER | self._filters
+        kept = [option for option in given if option_file.bare(option.name) not in unwanted]
         while culprits := self._culprits(kept):
             kept = [option for option in kept if option_file.bare(option.name) not in culprits]
         for option in given:
@@ -181,10 +189,12 @@ class MariaDBSettings(ServerAccess, Configurable):
             "secure_file_priv": str(layout.exports_dir),
             "read_only": self.guest.record.current.read_only,
             "init_file": str(claim) if claim.exists() else "",
+            **({"log_bin": BINARY_LOG} if self.options.binary_log else {}),
         }
 
     def _write_main(self) -> None:
         text = MAIN.format(long_query_time=self.options.guest_log_long_query_time / 1000)
+        text += DURABLE_BINARY_LOG if self.options.binary_log else ""
         text += "".join(f"!include {self.configuration.path(layer)}\n" for layer in LAYERS)
         main = self.layout.main_file
         if not main.exists() or main.read_text() != text:
@@ -212,7 +222,11 @@ class MariaDBSettings(ServerAccess, Configurable):
 
     @functools.cached_property
     def _reserved(self) -> frozenset[str]:
-        return RESERVED | frozenset(self._agent_settings())
+        return RESERVED | frozenset(self._agent_settings()) | self._filters
+
+    @property
+    def _filters(self) -> frozenset[str]:
+        return BINARY_LOG_FILTERS if self.options.binary_log else frozenset()
 
     def _refuse_reserved(self, name: str) -> None:
         if option_file.bare(name) in self._reserved or option_file.normalised(name) in self._reserved:

@@ -18,14 +18,16 @@ from oslo_config import cfg
 
 from guestagent.cmd.ctl import text
 from guestagent.cmd.ctl.backup_bar import shown, size
-from guestagent.cmd.ctl.backup_store import add_store, open_catalog
+from guestagent.cmd.ctl.backup_store import add_store, archive_strategy, open_catalog, place_of_logs
 from guestagent.cmd.ctl.command import Answer, Command
 from guestagent.contract.errors import InvalidValue, NotSupported
 from guestagent.system import files
 
 if TYPE_CHECKING:
     from guestagent.backup.catalog import Catalog
+    from guestagent.backup.job import ServerFacts
     from guestagent.backup.manifest import Manifest
+    from guestagent.backup.replay import Replay
     from guestagent.capabilities.backups import BackedUp
 
 SCRATCH = Path("/var/tmp")  # noqa: S108  what is made in it is mode 0711, and what is in that 0700
@@ -47,6 +49,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="of the backup")
     parser.add_argument("--query", required=True, help="what the server is asked, in its own language")
     parser.add_argument(
+        "--to",
+        metavar="POINT",
+        help="bring the data forward with archived logs: to a time with its zone, as 2025-11-26T14:05:00Z, or to a "
+        "position of the datastore's",
+    )
+    parser.add_argument(
         "--directory",
         type=Path,
         default=SCRATCH,
@@ -62,15 +70,23 @@ def _run(options: argparse.Namespace) -> Answer:
     begun = time.monotonic()
     with _ended_in_order(), _scratch(options.directory) as scratch:
         manager = _manager(cfg.CONF, scratch.state)
-        restored = _restore(catalog, chain, manager, scratch)
+        restored = _restore(catalog, chain, manager, scratch, options.to)
         ready = time.monotonic() - begun
         with manager.scratch_server(scratch.data, scratch.server) as query:
             rows = query(options.query)
-    value = {"id": options.id, "size": restored, "seconds": round(ready, 3), "rows": [list(row) for row in rows]}
+    value = {
+        "id": options.id,
+        "to": options.to,
+        "size": restored,
+        "seconds": round(ready, 3),
+        "rows": [list(row) for row in rows],
+    }
     return Answer(value, _render(options.id, restored, ready, rows))
 
 
-def _restore(catalog: "Catalog", chain: "Sequence[Manifest]", manager: "BackedUp", scratch: _Scratch) -> int:
+def _restore(
+    catalog: "Catalog", chain: "Sequence[Manifest]", manager: "BackedUp", scratch: _Scratch, point: str | None
+) -> int:
     from guestagent.backup import tasks
 
     facts = manager.restored_server(scratch.data)
@@ -78,8 +94,17 @@ def _restore(catalog: "Catalog", chain: "Sequence[Manifest]", manager: "BackedUp
         files.ensure_directory(path, mode=0o700, owner=facts.account, group=facts.account)
     # The usual place is on the instance's volume, and may be in use.
     facts = msgspec.structs.replace(facts, scratch_dir=str(scratch.work))
+    replay = _way(catalog, chain[-1], facts, point) if point is not None else None
     with shown(sys.stderr, chain[-1].id) as progress:
-        return tasks.restore(cfg.CONF, catalog, chain, facts, scratch.data, progress)
+        return tasks.restore(cfg.CONF, catalog, chain, facts, scratch.data, progress, replay)
+
+
+def _way(catalog: "Catalog", backup: "Manifest", facts: "ServerFacts", point: str) -> "Replay":
+    from guestagent.backup import log_tasks
+    from guestagent.backup.job import Recovery
+
+    recovery = Recovery(archive_strategy(cfg.CONF), place_of_logs(cfg.CONF), point)
+    return log_tasks.find_way(cfg.CONF, recovery, backup, facts, dict(catalog.context.values))
 
 
 def _manager(conf: cfg.ConfigOpts, state: Path) -> "BackedUp":
@@ -159,6 +184,7 @@ COMMAND = Command(
     examples="""\
 guestagentctl backups restore-test 7d1c83f2-9a52-4f6f-8f0e-0f7b5e4a1c11 --query 'SELECT COUNT(*) FROM shop.orders'
 guestagentctl backups restore-test ID --query 'CHECK TABLE shop.orders' --directory /mnt/roomy --json
+guestagentctl backups restore-test ID --to 2025-11-26T14:05:00Z --query 'SELECT MAX(id) FROM shop.orders'
 
 The instance's own server is not touched. It takes the disk of the whole data, and memory and processor beside the
 instance's own.""",

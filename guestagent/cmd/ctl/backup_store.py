@@ -4,12 +4,16 @@ import argparse
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
 from guestagent.backup.catalog import Catalog
 from guestagent.cmd.ctl.command import WrongUse
 from guestagent.contract.errors import GuestAgentError
+
+if TYPE_CHECKING:
+    from guestagent.backup.job import Place
 
 LONGEST_TOKEN = 1 << 16
 """Bytes; tokens of Keystone's older kinds have a few thousand."""
@@ -51,7 +55,7 @@ def open_catalog(conf: cfg.ConfigOpts, options: argparse.Namespace) -> Catalog:
     :raises TokenUnusable: there is something wrong with the token's file.
     """
     # What reads and writes streams is not for the commands that ask an agent.
-    from guestagent.backup import tasks
+    from guestagent.backup import opening
     from guestagent.backup.job import Place
 
     declared = conf.image.storage_strategies
@@ -64,7 +68,25 @@ def open_catalog(conf: cfg.ConfigOpts, options: argparse.Namespace) -> Catalog:
     context: dict[str, object] = {"is_admin": True, "request_id": "guestagentctl"}
     if options.token_file is not None:
         context["auth_token"] = _token(options.token_file)
-    return tasks.open_catalog(conf, place, context)
+    return opening.open_catalog(conf, place, context)
+
+
+def place_of_logs(conf: cfg.ConfigOpts) -> "Place":
+    """Where archived logs are."""
+    from guestagent.backup.archiver import log_place
+
+    return log_place(conf, conf.image.storage_strategies)
+
+
+def archive_strategy(conf: cfg.ConfigOpts) -> str:
+    """The name of the image's.
+
+    :raises WrongUse: it has none.
+    """
+    declared: list[str] = conf.image.archive_strategies
+    if not declared:
+        raise WrongUse(problem="the image declares no archive strategy, so there are no logs", command="window")
+    return declared[0]
 
 
 def _token(path: Path) -> str:

@@ -69,6 +69,7 @@ def _declared(conf: cfg.ConfigOpts) -> list[tuple[Group, str]]:
     names: Mapping[Group, Sequence[str]] = {
         Group.DATASTORE: [image.datastore] if image.datastore else [],
         Group.BACKUP: image.backup_strategies,
+        Group.ARCHIVE: image.archive_strategies,
         Group.REPLICATION: image.replication_strategies,
         Group.STORAGE: image.storage_strategies,
         Group.MODULE: image.modules,

@@ -138,3 +138,11 @@ def test_nor_that_of_a_broker_which_does_not_let_it_in(make_agent: MakeAgent, br
     agent.wait_for_log("ACCESS_REFUSED")
     assert agent.terminate() == 0
     assert PASSWORD not in agent.text()
+
+
+def test_logs_that_nobody_can_archive_are_said_once_and_not_looked_for(make_agent: MakeAgent, wire: Wire) -> None:
+    agent = make_agent(DATASTORE, options={"backup": {"archive_interval": 1}})
+    agent.boot(wire)
+    agent.wait_for_log("no archive strategy")
+    wire.call(agent.guest_id, "restart")
+    assert agent.text().count("archive strategy") == 1

@@ -17,9 +17,10 @@ from guestagent import conf as options
 from guestagent.backup import manifest, writer
 from guestagent.backup.catalog import Catalog
 from guestagent.backup.keyring import Keyring
+from guestagent.backup.log_store import LOG, LogStore
 from guestagent.backup.settings import Settings
 from guestagent.cmd import guestagentctl
-from guestagent.cmd.ctl import backup_bar
+from guestagent.cmd.ctl import backup_bar, backups
 from guestagent.cmd.ctl.backup_prune import age
 from guestagent.contract.context import RequestContext
 from guestagent.storage.local import LocalStorage
@@ -62,6 +63,16 @@ class Store:
         facts = {"parent": parent, "kind": manifest.INCREMENTAL if parent else manifest.FULL}
         times = {"started": ended - 60, "ended": ended}
         self.catalog.seal(msgspec.structs.replace(manifest_of(written), id=name, **facts, **times))
+
+    def add_log(self, name: str, days: float, instance: str = "i") -> None:
+        """Archive a log that was closed so many days ago."""
+        store = LogStore(self.storage, CONTEXT, CONTAINER, instance)
+        made = manifest_of(writer.write(Text(b"x"), self.storage, CONTEXT, CONTAINER, store.id_of(name), Settings()))
+        facts = {"id": store.id_of(name), "kind": LOG, "instance_id": instance, "ended": time.time() - days * DAY}
+        store.seal(name, f"{name}+", msgspec.structs.replace(made, **facts))
+
+    def logs(self) -> list[str]:
+        return sorted(path.parent.name for path in self.path("_logs").rglob("*.json"))
 
     def spoil(self, name: str) -> None:
         """Change a byte of a backup."""
@@ -553,7 +564,51 @@ def test_a_command_must_be_named(store: Store) -> None:
     assert "COMMAND" in store.ctl(code=2)
 
 
-@pytest.mark.parametrize("command", ["list", "verify", "restore-test", "prune", "pin", "unpin", "delete"])
+# prune-logs
+
+
+def test_logs_that_no_backup_needs_are_shown_and_removed(store: Store) -> None:
+    chain(store)
+    for name, days in (("older", 41), ("old", 40.1), ("needed", 40), ("new", 1)):
+        store.add_log(name, days)
+    store.add_log("foreign", 99, "j")
+    said = store.ctl("prune-logs")
+    assert [line.split()[0] for line in said.splitlines()[1:3]] == ["older", "old"]
+    assert "2 archived logs with" in said
+    assert "--apply does it" in said
+    assert len(store.logs()) == 5
+    assert [one["removed"] for one in store.json("prune-logs", "--apply")] == [True, True]
+    assert store.logs() == ["foreign", "needed", "new"]
+    assert "of use" in store.ctl("prune-logs", "--apply")
+    # The backups are as they were.
+    assert store.ids() == ["a", "b", "c"]
+    assert store.ctl("verify", "--all").count("  good  ") == 3
+
+
+def test_logs_of_other_instances_are_left_alone(store: Store) -> None:
+    chain(store)
+    store.add_log("older", 41)
+    store.ctl("prune-logs", "--instance", "j", "--apply")
+    assert store.logs() == ["older"]
+
+
+def test_logs_stay_while_nobody_knows_what_needs_them(store: Store) -> None:
+    chain(store)
+    store.add_log("older", 41)
+    (store.path("c") / "manifest.json").write_text("{")
+    assert "'c'" in store.ctl("prune-logs", "--apply", code=1)
+    assert store.logs() == ["older"]
+
+
+# window; what it finds is tried with a real server, among the tests of its datastore
+
+
+def test_a_window_needs_an_instance_and_what_knows_its_logs(store: Store) -> None:
+    assert "--instance" in store.ctl("window", code=2)
+    assert "no archive strategy" in store.ctl("window", "--instance", "i", code=2)
+
+
+@pytest.mark.parametrize("command", [command.name for command in backups.COMMANDS])
 def test_the_help_of_a_command_shows_its_use(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         guestagentctl.main(["backups", command, "--help"])

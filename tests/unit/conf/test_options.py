@@ -100,5 +100,6 @@ def test_the_sample_of_the_image_shows_every_option_with_its_default(tmp_path: P
     declaration = Declaration.read(conf)
     assert declaration.datastore == "NAME"
     assert declaration.backup_strategies == ("NAME",)
+    assert declaration.archive_strategies == ("NAME",)
     assert declaration.storage_strategies == ("local",)
     assert declaration.modules == ("ping",)

@@ -8,6 +8,7 @@ from tests.unit.plugins.packages import GUEST_INFO, MANAGER, Site, loaded, refus
 DECLARED = {"datastore": "alpha"}
 
 STRATEGIES = """
+from guestagent.backup.archive import BaseArchiveStrategy
 from guestagent.backup.base import BaseBackupStrategy
 from guestagent.replication.base import BaseReplicationStrategy
 
@@ -21,6 +22,10 @@ class Dump(Complete):
 class Copy(Complete):
     datastores = frozenset({"alpha"})
 
+class Ledgers(BaseArchiveStrategy):
+    datastores = frozenset({"beta", "gamma"})
+    begins_in = check = close = closed = has = release = replay = spelled = lambda self, *given: None
+
 class Follow(BaseReplicationStrategy):
     datastores = frozenset({"beta", "gamma"})
 """
@@ -33,6 +38,7 @@ def strategies(alpha: Site) -> Site:
         {"strategies": STRATEGIES},
         {
             "guestagent.backup": {"dump": "strategies:Dump", "copy": "strategies:Copy"},
+            "guestagent.archive": {"ledgers": "strategies:Ledgers"},
             "guestagent.replication": {"follow": "strategies:Follow"},
         },
         version="2.5",
@@ -66,6 +72,7 @@ def test_the_description_says_where_everything_came_from(strategies: Site) -> No
                     "class": "strategies:Copy",
                 }
             ],
+            "archive": [],
             "replication": [],
             "storage": [],
             "module": [],
@@ -176,9 +183,12 @@ def test_an_entry_point_that_leads_to_no_usable_class(site: Site, source: str, w
     refused(site.load(DECLARED), 69, "guest-alpha 1.0", words, "BaseDatastoreManager")
 
 
-@pytest.mark.parametrize("option", ["backup_strategies", "replication_strategies", "storage_strategies", "modules"])
+@pytest.mark.parametrize(
+    "option", ["backup_strategies", "archive_strategies", "replication_strategies", "storage_strategies", "modules"]
+)
 def test_a_manager_is_no_strategy(alpha: Site, option: str) -> None:
-    groups = ("guestagent.backup", "guestagent.replication", "guestagent.storage", "guestagent.module")
+    kinds = ("backup", "archive", "replication", "storage", "module")
+    groups = [f"guestagent.{kind}" for kind in kinds]
     alpha.install("guest-confused", {}, {group: {"confused": "alpha:Manager"} for group in groups})
 
     refused(alpha.load({**DECLARED, option: "confused"}), 69, "'confused'", "is something else")
@@ -215,7 +225,11 @@ def test_a_plugin_that_was_written_for_a_newer_runtime_is_not_even_imported(site
 
 @pytest.mark.parametrize(
     ("option", "name", "fits"),
-    [("backup_strategies", "dump", "alpha, beta"), ("replication_strategies", "follow", "beta, gamma")],
+    [
+        ("backup_strategies", "dump", "alpha, beta"),
+        ("archive_strategies", "ledgers", "beta, gamma"),
+        ("replication_strategies", "follow", "beta, gamma"),
+    ],
 )
 def test_a_strategy_for_other_datastores(strategies: Site, option: str, name: str, fits: str) -> None:
     strategies.install("guest-delta", {"delta": MANAGER}, {"guestagent.datastore": {"delta": "delta:Manager"}})
