@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from oslo_log import log
 
@@ -22,6 +23,9 @@ from guestagent.storage.base import BaseStorage
 from guestagent.system import waiting
 
 LOG = log.getLogger(__name__)
+
+PIECE: Final = 1 << 17
+"""Bytes that a source is asked for at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +76,11 @@ def write(
         how = encryption.begin(settings.algorithm, settings.keys)
     uploads: _Uploads | None = None
     try:
-        with Lanes(settings.parallel, "upload") as carriers, Lanes(settings.threads, "compress") as packers:
+        with (
+            storage.batch(container, backup_id),
+            Lanes(settings.parallel, "upload") as carriers,
+            Lanes(settings.threads, "compress") as packers,
+        ):
             uploads = _Uploads(shelf, carriers, settings)
             chunks: Iterator[bytes] = compression.compress(
                 iter(stream), settings.compression, settings.level, packers, settings.threads + compression.AHEAD
@@ -101,7 +109,7 @@ class _Stream:
         self._throttle = throttle
         self._taken: Taken | None = None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytearray]:
         while block := self._block():
             waiting.check()
             self._throttle.take(len(block))
@@ -117,17 +125,16 @@ class _Stream:
         self.meter.end()
         return self._taken
 
-    def _block(self) -> bytes:
+    def _block(self) -> bytearray:
         """The next bytes of the source, a whole block of them but at the end."""
-        first = self._source.read(compression.BLOCK)
-        if not first or len(first) == compression.BLOCK:
-            return first
-        parts = [first]
-        missing = compression.BLOCK - len(first)
-        while missing and (part := self._source.read(missing)):
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+        block = bytearray(compression.BLOCK)
+        used = 0
+        # What a program gives comes in pieces of any size. Room for a whole block, asked for each of them and given
+        # back but for the piece, leaves the allocator with more memory than there is.
+        while used < len(block) and (piece := self._source.read(min(PIECE, len(block) - used))):
+            block[used : used + len(piece)] = piece
+            used += len(piece)
+        return block if used == len(block) else block[:used]
 
 
 class _Uploads:
