@@ -13,10 +13,9 @@ from oslo_config import cfg
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
 from guestagent.storage.base import BaseStorage, Joined, Part
-from guestagent.system import files
+from guestagent.system import files, past_cache
 from guestagent.system.past_cache import PastCache
 
-CHUNK = 1 << 20
 SCHEME = "local://"
 
 
@@ -150,8 +149,7 @@ def _check(name: str) -> None:
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
     with stream:
-        while chunk := stream.read(CHUNK):
-            yield chunk
+        yield from past_cache.read(stream.fileno())
 
 
 def _failed(what: str, error: OSError) -> StorageError:

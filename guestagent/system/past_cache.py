@@ -1,4 +1,4 @@
-"""Writing large files past the page cache: its memory is the database's, and to fill it takes processor time."""
+"""Large files past the page cache: its memory is the database's, and to fill it takes processor time."""
 
 import contextlib
 import errno
@@ -6,10 +6,11 @@ import fcntl
 import mmap
 import os
 import types
+from collections.abc import Iterator
 from typing import Final, Self
 
 BLOCK: Final = 1 << 19
-"""Bytes that are written at a time; a multiple of what any disk has for a sector."""
+"""Bytes that are written or read at a time; a multiple of what any disk has for a sector."""
 
 
 class PastCache:
@@ -77,9 +78,39 @@ class PastCache:
         return written
 
     def _go(self, *, past: bool) -> None:
-        """Past the cache from now on, or not."""
-        flags = fcntl.fcntl(self._handle, fcntl.F_GETFL)
-        # Some file systems say at once that they cannot.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(self._handle, fcntl.F_SETFL, flags | os.O_DIRECT if past else flags & ~os.O_DIRECT)
+        _go(self._handle, past=past)
         self._past = past
+
+
+def read(handle: int) -> Iterator[bytes]:
+    """The content of an open file, as well as its file system can without the cache.
+
+    :raises OSError: the disk refuses.
+    """
+    with mmap.mmap(-1, BLOCK) as block:
+        _go(handle, past=True)
+        offset = 0
+        while True:
+            try:
+                size = os.preadv(handle, [block], offset)
+            except OSError as error:
+                if error.errno != errno.EINVAL or not _go(handle, past=False):
+                    raise
+                continue
+            if not size:
+                return
+            yield block[:size]
+            offset += size
+
+
+def _go(handle: int, *, past: bool) -> bool:
+    """Past the cache from now on, or not.
+
+    :returns: whether that was otherwise before.
+    """
+    before = fcntl.fcntl(handle, fcntl.F_GETFL)
+    wanted = before | os.O_DIRECT if past else before & ~os.O_DIRECT
+    # Some file systems say at once that they cannot.
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(handle, fcntl.F_SETFL, wanted)
+    return before != wanted

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.system import past_cache
 from guestagent.system.past_cache import BLOCK, PastCache
 
 CONTENT = random.Random(3).randbytes(3 * BLOCK + 100)
@@ -98,3 +99,27 @@ def test_a_full_disk_is_an_error(handle: int) -> None:
         PastCache(full.fileno()) as file,
     ):
         file.write(CONTENT)
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, len(CONTENT)])
+def test_everything_is_read(handle: int, size: int) -> None:
+    os.write(handle, CONTENT[:size])
+
+    chunks = list(past_cache.read(handle))
+
+    assert b"".join(chunks) == CONTENT[:size]
+    assert all(len(chunk) <= BLOCK for chunk in chunks)
+
+
+def test_a_file_system_that_cannot_is_read_through_the_cache(handle: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.write(handle, CONTENT)
+    read = os.preadv
+
+    def refuse(descriptor: int, buffers: object, offset: int) -> int:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return read(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", refuse)
+
+    assert b"".join(past_cache.read(handle)) == CONTENT
