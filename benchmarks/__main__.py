@@ -41,8 +41,9 @@ def main() -> None:
     report = Report(how, [peer.name for peer in peers], figures)
     settings.output.write_text(json.dumps(report.document(BUDGETS), indent=1) + "\n")
     print(report.table(BUDGETS), flush=True)
-    # In a process of its own: what is in the memory of this one would slow its calls, and not those of an agent.
-    subprocess.run([sys.executable, "-m", "benchmarks.journal", "--output", str(settings.output)], check=True)
+    # In processes of their own: what is in the memory of this one would slow them, and does not slow an agent.
+    for part in ("journal", "backup"):
+        subprocess.run([sys.executable, "-m", f"benchmarks.{part}", "--output", str(settings.output)], check=True)
 
 
 def _parse() -> argparse.Namespace:

@@ -8,6 +8,10 @@ from benchmarks.peers import AGENT, FLOOR, SECURED_AGENT, TROVE
 
 JOURNAL, NO_JOURNAL = "journal", "no-journal"
 """The two guests whose calls outside of operations are compared."""
+PIPELINE, GZIP_PIPELINE = "zstd-pipeline", "gzip-pipeline"
+WORKER, ENCRYPTING_WORKER = "worker", "worker-encrypting"
+QUIET = "no-backup"
+"""Who backs up: programs with pipes between them, the agent's worker, nobody."""
 
 Rounds = Mapping[str, Sequence[float]]
 """One figure's values, a peer's name to its value in every round."""
@@ -21,12 +25,14 @@ class Budget:
     :ivar peer: whose.
     :ivar limit: of the quotient, when there is a reference; otherwise of the figure itself.
     :ivar reference: the peer whose figure it is divided by.
+    :ivar at_least: the figure is one of those that should be high.
     """
 
     figure: str
     peer: str
     limit: float
     reference: str | None = None
+    at_least: bool = False
 
     def judge(self, rounds: Rounds) -> "Verdict":
         """Compare what was measured with the limit.
@@ -38,7 +44,8 @@ class Budget:
         if self.reference is not None:
             values = [value / other for value, other in zip(values, rounds[self.reference], strict=True)]
         reached = statistics.median(values)
-        return Verdict(self, reached, kept=reached <= self.limit)
+        kept = reached >= self.limit if self.at_least else reached <= self.limit
+        return Verdict(self, reached, kept)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +83,11 @@ JOURNAL_BUDGETS = (
     Budget("read_us", JOURNAL, 1.02, NO_JOURNAL),
 )
 """Those who change nothing pay nothing; what operations and steps pay is reported, and the disk decides it."""
+BACKUP_BUDGETS = (
+    Budget("backup_mib_s", WORKER, 1.1, PIPELINE, at_least=True),
+    Budget("backup_mib_s", ENCRYPTING_WORKER, 1.05, PIPELINE, at_least=True),
+    Budget("restore_mib_s", WORKER, 1.0, PIPELINE, at_least=True),
+    Budget("of_gzip", WORKER, 10, at_least=True),
+    Budget("peak_mib", WORKER, 96),
+    Budget("peak_mib", ENCRYPTING_WORKER, 96),
+)

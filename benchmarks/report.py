@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 import os
 import platform
 import statistics
@@ -73,21 +74,20 @@ class Report:
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "machine": machine(),
             "settings": dict(self.settings),
-            "figures": {
-                figure: {
-                    peer: {
-                        "median": round(statistics.median(values), 3),
-                        "rounds": [round(value, 3) for value in values],
-                    }
-                    for peer, values in self.figures.rounds(figure).items()
-                }
-                for figure in LABELS
-            },
+            "figures": {figure: summaries(self.figures.rounds(figure)) for figure in LABELS},
             "budgets": documents(self._judge(budgets)),
         }
 
     def _judge(self, budgets: Sequence[Budget]) -> list[Verdict]:
         return [budget.judge(self.figures.rounds(budget.figure)) for budget in budgets]
+
+
+def summaries(rounds: Rounds) -> dict[str, dict[str, Any]]:
+    """One figure's values for programs, by the peers' names."""
+    return {
+        peer: {"median": round(statistics.median(values), 3), "rounds": [round(value, 3) for value in values]}
+        for peer, values in rounds.items()
+    }
 
 
 def judged(verdicts: Sequence[Verdict], labels: Mapping[str, str]) -> str:
@@ -98,7 +98,9 @@ def judged(verdicts: Sequence[Verdict], labels: Mapping[str, str]) -> str:
     rows = [["budget", "reached", "limit", ""]]
     for verdict in verdicts:
         kept = "pass" if verdict.kept else "MISSED"
-        rows.append([_describe(verdict.budget, labels), number(verdict.reached), number(verdict.budget.limit), kept])
+        limit = number(verdict.budget.limit)
+        bound = f"≥{limit}" if verdict.budget.at_least else limit
+        rows.append([_describe(verdict.budget, labels), number(verdict.reached), bound, kept])
     return aligned(rows)
 
 
@@ -108,6 +110,12 @@ def documents(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         {**dataclasses.asdict(verdict.budget), "reached": round(verdict.reached, 3), "kept": verdict.kept}
         for verdict in verdicts
     ]
+
+
+def add_part(output: Path, name: str, document: dict[str, Any]) -> None:
+    """Write the figures of a part beside those of the comparison, where it has been made."""
+    others = json.loads(output.read_text()) if output.exists() else {}
+    output.write_text(json.dumps(others | {name: document}, indent=1) + "\n")
 
 
 def machine() -> str:

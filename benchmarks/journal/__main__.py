@@ -1,11 +1,9 @@
 """``python -m benchmarks.journal``: what the journal of operations costs; see docs/benchmarks.md."""
 
 import argparse
-import json
-from pathlib import Path
-from typing import Any
 
 from benchmarks.arguments import add_output, positive
+from benchmarks.report import add_part
 from guestagent.system import threads
 
 
@@ -16,7 +14,7 @@ def main() -> None:
     from benchmarks.journal.measuring import measure
 
     report = measure(settings.rounds, settings.repeats)
-    _add(settings.output, report.document())
+    add_part(settings.output, "journal", report.document())
     print(f"\n{report.table()}")
 
 
@@ -26,12 +24,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=positive, default=15, help="operations of every kind in every turn (15)")
     add_output(parser)
     return parser.parse_args()
-
-
-def _add(output: Path, document: dict[str, Any]) -> None:
-    """Write the figures beside those of the comparison, where it has been made."""
-    others = json.loads(output.read_text()) if output.exists() else {}
-    output.write_text(json.dumps(others | {"journal": document}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from guestagent.contract.errors import GuestAgentError
 
 AES, CHACHA20 = "AES-256-GCM", "ChaCha20-Poly1305"
 ALGORITHMS: Final = (AES, CHACHA20)
-FRAME: Final = 1 << 20
+FRAME: Final = 1 << 18
 """Plain bytes of a frame."""
 LARGEST_FRAME: Final = 1 << 24
 """What claims more is damaged and would cost memory."""

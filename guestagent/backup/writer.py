@@ -1,10 +1,12 @@
 """The way of a backup into a store: the stages put together."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from oslo_log import log
 
@@ -23,6 +25,9 @@ from guestagent.storage.base import BaseStorage
 from guestagent.system import waiting
 
 LOG = log.getLogger(__name__)
+
+PIECE: Final = 1 << 17
+"""Bytes that a source is asked for at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +79,12 @@ def write(
     how = draft.recipe.encryption if draft else encryption.begin(settings.algorithm, settings.keys)
     uploads: _Uploads | None = None
     try:
-        with Lanes(settings.parallel, "upload") as carriers, Lanes(settings.threads, "compress") as packers:
+        with (
+            # What the next worker goes on with has to be durable at once.
+            contextlib.nullcontext() if draft else storage.batch(container, backup_id),
+            Lanes(settings.parallel, "upload") as carriers,
+            Lanes(settings.threads, "compress") as packers,
+        ):
             uploads = _Uploads(shelf, carriers, settings, draft)
             chunks: Iterator[bytes] = compression.compress(
                 iter(stream), settings.compression, settings.level, packers, settings.threads + compression.AHEAD
@@ -103,7 +113,7 @@ class _Stream:
         self._throttle = throttle
         self._taken: Taken | None = None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytearray]:
         while block := self._block():
             waiting.check()
             self._throttle.take(len(block))
@@ -119,17 +129,16 @@ class _Stream:
         self.meter.end()
         return self._taken
 
-    def _block(self) -> bytes:
+    def _block(self) -> bytearray:
         """The next bytes of the source, a whole block of them but at the end."""
-        first = self._source.read(compression.BLOCK)
-        if not first or len(first) == compression.BLOCK:
-            return first
-        parts = [first]
-        missing = compression.BLOCK - len(first)
-        while missing and (part := self._source.read(missing)):
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+        block = bytearray(compression.BLOCK)
+        used = 0
+        # What a program gives comes in pieces of any size. Room for a whole block, asked for each of them and given
+        # back but for the piece, leaves the allocator with more memory than there is.
+        while used < len(block) and (piece := self._source.read(min(PIECE, len(block) - used))):
+            block[used : used + len(piece)] = piece
+            used += len(piece)
+        return block if used == len(block) else block[:used]
 
 
 class _Uploads:

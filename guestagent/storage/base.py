@@ -1,6 +1,7 @@
 """What a storage strategy does: named objects in named containers."""
 
 import abc
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
@@ -97,6 +98,16 @@ class BaseStorage(abc.ABC):
         :returns: its size in bytes.
         :raises StorageError: it could not be kept; what was there before is as it was.
         """
+
+    @contextlib.contextmanager
+    def batch(self, container: str, name: str) -> Iterator[None]:
+        """Let objects below a name become durable together, when the block ends well, and not each by itself.
+
+        They are of use to nobody before. What was there already becomes durable too.
+
+        :raises StorageError: at the end; they may be lost with the machine's power.
+        """
+        yield
 
     @abc.abstractmethod
     def get(self, context: RequestContext, container: str, name: str) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """Objects as files below one directory of the machine, or of what is mounted there."""
 
+import contextlib
 import errno
 import hashlib
 import stat
@@ -8,13 +9,14 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import msgspec
+from oslo_config import cfg
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
 from guestagent.storage.base import BaseStorage, Joined, Part, StoreFull, StoreReadOnly, UnsafeName
-from guestagent.system import files
+from guestagent.system import files, past_cache
+from guestagent.system.past_cache import PastCache
 
-CHUNK = 1 << 20
 SCHEME = "local://"
 UNWRITABLE = {
     errno.ENOSPC: StoreFull,
@@ -34,6 +36,10 @@ class LocalStorage(BaseStorage):
 
     knows_md5 = False
 
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__(conf)
+        self._batches: set[Path] = set()
+
     def tidy(self) -> None:
         files.sweep(self._root())
 
@@ -50,12 +56,32 @@ class LocalStorage(BaseStorage):
         try:
             files.ensure_directory(self._root(), mode=0o700)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with files.replacing(path, scratch=self._root()) as stream:
+            durable = self._batches.isdisjoint(path.parents)
+            with (
+                files.replacing(path, scratch=self._root(), durable=durable) as stream,
+                PastCache(stream.fileno()) as file,
+            ):
                 for chunk in chunks:
-                    size += stream.write(chunk)
+                    size += file.write(chunk)
         except OSError as error:
             raise _unwritable(f"Writing {container}/{name} to", error) from error
         return size
+
+    @contextlib.contextmanager
+    def batch(self, container: str, name: str) -> Iterator[None]:
+        path = self._path(container, name)
+        self._batches.add(path)
+        try:
+            yield
+        finally:
+            self._batches.discard(path)
+        try:
+            if path.exists():
+                files.sync_tree(path)
+                for parent in (path.parent, self._root()):
+                    files.sync_directory(parent)
+        except OSError as error:
+            raise _unwritable(f"Writing {container}/{name} to", error) from error
 
     def get(self, context: RequestContext, container: str, name: str) -> Iterator[bytes]:
         path = self._path(container, name)
@@ -132,15 +158,10 @@ def _check(name: str) -> None:
 
 def _chunks(stream: BinaryIO, what: str) -> Iterator[bytes]:
     with stream:
-        while chunk := _read(stream, what):
-            yield chunk
-
-
-def _read(stream: BinaryIO, what: str) -> bytes:
-    try:
-        return stream.read(CHUNK)
-    except OSError as error:
-        raise _failed(what, error) from error
+        try:
+            yield from past_cache.read(stream.fileno())
+        except OSError as error:
+            raise _failed(what, error) from error
 
 
 def _unwritable(what: str, error: OSError) -> StorageError:

@@ -20,6 +20,7 @@ def replacing(
     owner: str | None = None,
     group: str | None = None,
     scratch: Path | None = None,
+    durable: bool = True,
 ) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file when the block ends, and vanish when it raises.
 
@@ -27,6 +28,7 @@ def replacing(
 
     :param owner: an account's name; needs root. The same for ``group``.
     :param scratch: where the unfinished file lies, on the same file system; none: beside the file.
+    :param durable: otherwise they are on disk when somebody has synced the file and its directory.
     :raises OSError: the disk is full or refuses; the old file is as it was.
     """
     handle, name = tempfile.mkstemp(dir=scratch or path.parent, prefix=UNFINISHED)
@@ -37,12 +39,14 @@ def replacing(
             yield stream
             _give(temporary, owner, group)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def write(
@@ -66,13 +70,17 @@ def lent(secret: Path, path: Path, account: str | None) -> Iterator[Path]:
         path.unlink()
 
 
+def sync_tree(directory: Path) -> None:
+    """Make a directory and everything below it durable, beside its own name."""
+    for folder, _, names in os.walk(directory, topdown=False):
+        for name in names:
+            _sync(Path(folder) / name, os.O_RDONLY)
+        sync_directory(Path(folder))
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def ensure_directory(path: Path, *, mode: int = 0o700, owner: str | None = None, group: str | None = None) -> None:
@@ -80,6 +88,14 @@ def ensure_directory(path: Path, *, mode: int = 0o700, owner: str | None = None,
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(mode)
     _give(path, owner, group)
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _give(path: Path, owner: str | None, group: str | None) -> None:

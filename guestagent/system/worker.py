@@ -24,7 +24,7 @@ LOG = log.getLogger(__name__)
 
 ALLOCATION: Final = {
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 24),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 22),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 22),
 }
 """Keeps large buffers in the process instead of giving them back and asking for them anew, see mallopt(3): a worker

@@ -40,9 +40,9 @@ def test_what_comes_out_is_what_went_in(algorithm: str, size: int) -> None:
         assert decrypt(encrypt(content, how(algorithm)), how(algorithm), size=chunk) == content
 
 
-def test_a_new_backup_has_frames_of_a_mebibyte_a_salt_of_its_own_and_the_current_key() -> None:
+def test_a_new_backup_names_its_frames_a_salt_of_its_own_and_the_current_key() -> None:
     one, two = encryption.begin(CHACHA20, KEYS), encryption.begin(CHACHA20, KEYS)
-    assert (one.algorithm, one.key_id, one.frame) == (CHACHA20, "first", 1 << 20)
+    assert (one.algorithm, one.key_id, one.frame) == (CHACHA20, "first", encryption.FRAME)
     assert len(bytes.fromhex(one.salt)) == 32
     assert one.salt != two.salt
 

@@ -10,7 +10,7 @@ import pytest
 
 from guestagent.backup import reader
 from guestagent.backup.compression import METHODS, BlockDamaged
-from guestagent.backup.encryption import ALGORITHMS, FrameDamaged, WrongKey
+from guestagent.backup.encryption import ALGORITHMS, FRAME, FrameDamaged, WrongKey
 from guestagent.backup.keyring import Keyring, UnknownKey
 from guestagent.backup.manifest import Manifest, ManifestInvalid, Segment
 from guestagent.backup.patience import Patience
@@ -160,9 +160,11 @@ def test_a_damaged_frame_is_placed_in_its_segment(storage: Shaky) -> None:
     content = bytearray(objects(storage)[f"{BACKUP}/00000020"])
     content[5] ^= 1
     replace(storage, "00000020", bytes(content))
-    frame = 24 + (1 << 20) + 16
+    number = ((19 << 16) + 5 - 24) // (FRAME + 16)
+    frame = 24 + number * (FRAME + 16)
     left = frame % (1 << 16)
-    where = rf"at byte {left} of segment {frame // (1 << 16) + 1:08d} \(byte {frame} of its stored stream\): frame 1 is"
+    place = rf"at byte {left} of segment {frame // (1 << 16) + 1:08d} \(byte {frame} of its stored stream\)"
+    where = f"{place}: frame {number} is"
     with pytest.raises(FrameDamaged, match=where):
         read(storage, believing(storage, found), SEALED)
 

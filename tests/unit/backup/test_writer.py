@@ -8,7 +8,7 @@ from dataclasses import replace as but
 
 import pytest
 
-from guestagent.backup import writer
+from guestagent.backup import encryption, writer
 from guestagent.backup.keyring import Keyring
 from guestagent.backup.patience import Patience
 from guestagent.contract.context import RequestContext
@@ -68,7 +68,7 @@ def test_an_encrypted_backup_names_its_key_and_shows_nothing(storage: Shaky) -> 
     assert written.encryption is not None
     assert (written.encryption.algorithm, written.encryption.key_id) == ("AES-256-GCM", "first")
     assert CONTENT[100:130] not in b"".join(objects(storage).values())
-    assert written.stored == len(CONTENT) + 24 + 2 * 16
+    assert written.stored == len(CONTENT) + 24 + 16 * -(-len(CONTENT) // encryption.FRAME)
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 20])

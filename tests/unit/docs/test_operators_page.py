@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from oslo_config import cfg
 
-from guestagent.conf import agent, image, instance
+from guestagent.conf import agent, backup, image, instance
 from guestagent.plugins.errors import PluginError
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operators.md").read_text()
@@ -17,7 +17,13 @@ def test_every_exit_code_is_listed(error: type[PluginError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "options"), [("agent", agent.OPTIONS), ("image", image.OPTIONS), ("DEFAULT", instance.OPTIONS)]
+    ("group", "options"),
+    [
+        ("agent", agent.OPTIONS),
+        ("backup", backup.OPTIONS),
+        ("image", image.OPTIONS),
+        ("DEFAULT", instance.OPTIONS),
+    ],
 )
 def test_no_option_is_named_that_does_not_exist(group: str, options: list[cfg.Opt]) -> None:
     libraries = {"transport_url", "control_exchange", "log_file", "debug"} if group == "DEFAULT" else set()

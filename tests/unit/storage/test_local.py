@@ -348,3 +348,55 @@ def test_no_location_leads_out_of_its_container(storage: LocalStorage, name: str
 def test_a_local_store_is_the_same_whatever_a_request_names(storage: LocalStorage) -> None:
     assert storage.at(None) is storage
     assert storage.at("http://elsewhere/v1") is storage
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files and directories that are synced from now on."""
+    names: list[str] = []
+    fsync = os.fsync
+
+    def sync(handle: int) -> None:
+        names.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return names
+
+
+def test_objects_of_a_batch_are_durable_at_its_end(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.put(CONTEXT, "backups", "b1/earlier", [b"x"])
+    names = synced(monkeypatch)
+
+    with storage.batch("backups", "b1"):
+        storage.put(CONTEXT, "backups", "b1/1", [b"x"])
+        storage.put(CONTEXT, "backups", "b1/2", [b"x"])
+        assert names == []
+
+    assert set(names) == {"1", "2", "earlier", "b1", "backups", "store"}
+
+
+def test_objects_beside_a_batch_and_after_it_are_durable_at_once(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = synced(monkeypatch)
+
+    with storage.batch("backups", "b1"):
+        storage.put(CONTEXT, "backups", "b2/1", [b"x"])
+        assert len(names) == 2
+    del names[:]
+    storage.put(CONTEXT, "backups", "b1/1", [b"x"])
+
+    assert len(names) == 2
+
+
+def test_a_batch_that_failed_or_has_nothing_is_not_synced(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = synced(monkeypatch)
+
+    with storage.batch("backups", "b1"):
+        pass
+    with pytest.raises(InvalidValue), storage.batch("backups", "b1"):
+        storage.put(CONTEXT, "backups", "../b1/1", [b"x"])
+
+    assert names == []

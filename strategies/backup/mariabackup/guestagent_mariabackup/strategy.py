@@ -14,11 +14,12 @@ from oslo_config import cfg
 
 from guestagent.backup.base import BaseBackupStrategy, Server, Source, Stage, Taken
 from guestagent.contract.errors import DatastoreDown, DatastoreError, SystemFailure
-from guestagent.system import command, files
+from guestagent.system import files
 from guestagent.system.stream import Consumer, Producer
 from guestagent_mariabackup import chain, options, positions
 from guestagent_mariabackup.errors import StreamInvalid
 from guestagent_mariabackup.positions import Notes, Positions
+from guestagent_mariabackup.syncing import Syncing
 from guestagent_mariabackup.unpacking import unpack
 
 POSITION_FILE = "guestagent-position.json"
@@ -32,7 +33,6 @@ OPEN_FILES = 65536
 DRAIN = 1 << 16
 SLACK = 64 << 20
 """Bytes that preparing a backup adds to it: temporary tablespaces and new logs."""
-SYNC_SECONDS = 3600
 
 COPIED = frozenset(
     f".{ending}"
@@ -78,12 +78,12 @@ class MariaBackup(BaseBackupStrategy):
         known = chain.checked(stages)
         log_file = self._log_file()
         made: list[Positions] = []
-        with self.scratch(options.GROUP) as scratch:
+        with self.scratch(options.GROUP) as scratch, Syncing(target) as disk:
             for number, (stage, expected) in enumerate(zip(stages, known, strict=True), 1):
                 increment = scratch / "increment" if stage.incremental else None
                 if increment:
                     self.ensure(increment)
-                self._unpack(stage, increment or target, number, log_file)
+                self._unpack(stage, increment or target, number, log_file, disk)
                 found = Notes(increment or target).positions()
                 if expected not in (None, found):
                     raise StreamInvalid(number=number, problem="its stream is that of another one")
@@ -92,7 +92,8 @@ class MariaBackup(BaseBackupStrategy):
                 if increment:
                     shutil.rmtree(increment)
                 made.append(found)
-        self._finish(target, made[-1])
+            self._finish(target, made[-1])
+            disk.finish()
 
     def estimate(self) -> int | None:
         """The size of the files that a full backup copies; an incremental one has fewer bytes."""
@@ -122,10 +123,10 @@ class MariaBackup(BaseBackupStrategy):
             *([f"--incremental-lsn={begins}"] if begins is not None else []),
         ]
 
-    def _unpack(self, stage: Stage, directory: Path, number: int, log_file: Path | None) -> None:
+    def _unpack(self, stage: Stage, directory: Path, number: int, log_file: Path | None, disk: Syncing) -> None:
         argv = [self.options.unpack_program, "-x", "-C", str(directory), "-p", str(self.options.parallel)]
         with Consumer(argv, user=self.server.account, log_file=log_file) as program:
-            unpack(stage.chunks, program, directory, number)
+            unpack(stage.chunks, program, directory, number, disk)
 
     def _prepare(self, target: Path, increment: Path | None, scratch: Path, log_file: Path | None) -> None:
         """Make the files fit each other, as a server does that starts after a crash."""
@@ -160,8 +161,6 @@ class MariaBackup(BaseBackupStrategy):
         content = msgspec.json.format(msgspec.json.encode(position.kept()), indent=1)
         account = self.server.account
         files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
-        # The programs leave it to the kernel when their files reach the disk.
-        command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
 
     def _log_file(self) -> Path | None:
         """The log, without what an earlier backup or restore left in it."""

@@ -8,6 +8,7 @@ from guestagent.contract.errors import SystemFailure
 from guestagent.system.stream import Consumer
 from guestagent_mariabackup import positions
 from guestagent_mariabackup.errors import StreamInvalid
+from guestagent_mariabackup.syncing import Syncing
 
 MAGIC = b"XBSTCK01"
 """How every piece of such a stream begins."""
@@ -15,16 +16,18 @@ MAGIC = b"XBSTCK01"
 _CUT_OFF = re.compile(r"my_read\(\) failed|unexpected end of stream")
 
 
-def unpack(chunks: Iterable[bytes], program: Consumer, directory: Path, number: int) -> None:
+def unpack(chunks: Iterable[bytes], program: Consumer, directory: Path, number: int, disk: Syncing) -> None:
     """Write the files of a stream.
 
     :param program: unpacks what it is fed into the directory.
     :param number: of the backup in its chain.
+    :param disk: that the directory is on.
     :raises StreamInvalid: it is no such stream, damaged, or ends too early; files are left behind.
     """
     try:
         for chunk in _recognised(chunks, number):
             program.write(chunk)
+            disk.count(len(chunk))
         program.finish()
     except SystemFailure as error:
         if error.facts["subject"] != program.program:

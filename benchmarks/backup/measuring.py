@@ -1,0 +1,139 @@
+"""The measurements of backups, one after the other."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from benchmarks.backup.agent import Agent
+from benchmarks.backup.instance import Instance
+from benchmarks.backup.pipelines import GZIP, Pipeline
+from benchmarks.backup.report import BackupReport
+from benchmarks.backup.traffic import Traffic
+from benchmarks.budgets import ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
+from benchmarks.process import MIB
+from guestagent.backup.job import ServerFacts
+
+DISK: Final = "/var/tmp"
+"""Never in memory, whatever the machine has in ``/tmp``."""
+QUIET_SECONDS: Final = 5.0
+"""Queries without a backup, in each round."""
+
+
+class Way(Protocol):
+    """How backups are made and restored."""
+
+    def back_up(self, server: ServerFacts) -> None: ...
+
+    def restore(self, server: ServerFacts) -> None: ...
+
+    def forget(self) -> None: ...
+
+    @property
+    def files(self) -> list[Path]: ...
+
+
+def measure(rounds: int, size: int) -> BackupReport:
+    """Measure everyone in turn.
+
+    :param size: bytes of the data, at least.
+    """
+    with _directory() as directory, Instance(directory / "instance") as instance:
+        _say(f"backups: making {size // MIB} MiB of data")
+        instance.fill(size)
+        agents = {
+            name: Agent(directory / name, encrypted=name == ENCRYPTING_WORKER) for name in (WORKER, ENCRYPTING_WORKER)
+        }
+        ways: Mapping[str, Way] = {PIPELINE: Pipeline(directory / PIPELINE), **agents}
+        report = BackupReport({"rounds": rounds}, instance.size)
+        _say("backups: one of each that does not count, to fill the caches")
+        for way in ways.values():
+            _take_turn(way, instance)
+        for number in range(rounds):
+            _say(f"backups: round {number + 1} of {rounds}")
+            for name, way in _turned(ways, number):
+                report.add(name, _take_turn(way, instance))
+            report.add(QUIET, _with_traffic(instance, lambda: time.sleep(QUIET_SECONDS)))
+            for name, way in _turned(ways, number):
+                report.add(name, _with_backup(instance, way))
+        for name, agent in agents.items():
+            report.add(name, {"peak_mib": agent.peak})
+        _say("backups: gzip, once")
+        gzip = Pipeline(directory / GZIP_PIPELINE, GZIP)
+        report.add(GZIP_PIPELINE, _back_up(gzip, instance))
+    return report
+
+
+def _take_turn(way: Way, instance: Instance) -> dict[str, float]:
+    """Back up and restore once.
+
+    :returns: bytes of the data in a second, in MiB, and what was stored.
+    """
+    found = _back_up(way, instance)
+    _forget_cached(way.files)
+    with instance.restored() as server:
+        seconds = _timed(lambda: way.restore(server))
+    way.forget()
+    return found | {"restore_mib_s": instance.size / MIB / seconds}
+
+
+def _back_up(way: Way, instance: Instance) -> dict[str, float]:
+    with instance.backed_up() as server:
+        seconds = _timed(lambda: way.back_up(server))
+    stored = sum(path.stat().st_size for path in way.files)
+    return {"backup_mib_s": instance.size / MIB / seconds, "stored_mib": stored / MIB}
+
+
+def _with_backup(instance: Instance, way: Way) -> dict[str, float]:
+    with instance.backed_up() as server:
+        found = _with_traffic(instance, lambda: way.back_up(server))
+    way.forget()
+    return found
+
+
+def _with_traffic(instance: Instance, work: Callable[[], None]) -> dict[str, float]:
+    """What queries get done while work is done."""
+    os.sync()
+    with Traffic(instance) as traffic:
+        work()
+    return {"queries_per_s": traffic.queries_per_s, "p95_ms": traffic.p95_ms}
+
+
+def _forget_cached(files: Sequence[Path]) -> None:
+    """Let nobody find in memory what a restore has to read: it is mostly made on another machine."""
+    for path in files:
+        with path.open("rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _timed(work: Callable[[], None]) -> float:
+    # Nobody's leavings are written in somebody else's time.
+    os.sync()
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _turned(ways: Mapping[str, Way], number: int) -> list[tuple[str, Way]]:
+    """Everyone, in every round another one first: whoever follows another finds its leavings."""
+    turns = list(ways.items())
+    first = number % len(turns)
+    return turns[first:] + turns[:first]
+
+
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=DISK) as name:
+        directory = Path(name)
+        # The database runs as an account of its own.
+        directory.chmod(0o755)
+        (directory / "instance").mkdir()
+        yield directory
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

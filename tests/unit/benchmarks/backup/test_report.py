@@ -1,0 +1,54 @@
+"""How fast backups are, as a table for people and as JSON for programs."""
+
+import json
+
+import pytest
+
+from benchmarks.backup.report import LABELS, BackupReport
+from benchmarks.budgets import BACKUP_BUDGETS, ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
+
+BUDGETS = len(BACKUP_BUDGETS)
+
+
+def report(speed: float = 120.0) -> BackupReport:
+    made = BackupReport({"rounds": 2}, 64 << 20)
+    for _ in range(2):
+        made.add(PIPELINE, {"backup_mib_s": 100.0, "restore_mib_s": 100.0, "queries_per_s": 600.0})
+        for name in (WORKER, ENCRYPTING_WORKER):
+            made.add(name, {"backup_mib_s": speed, "restore_mib_s": 100.0, "queries_per_s": 700.0})
+        made.add(QUIET, {"queries_per_s": 1000.0})
+    for name in (WORKER, ENCRYPTING_WORKER):
+        made.add(name, {"peak_mib": 80.0})
+    made.add(GZIP_PIPELINE, {"backup_mib_s": 11.0})
+    return made
+
+
+def test_the_table_has_a_line_for_every_figure_and_a_dash_where_nothing_was_measured():
+    lines = report().table().splitlines()
+
+    assert lines[0].startswith("64 MiB of data ")
+    for label in LABELS.values():
+        assert any(line.startswith(f"{label} ") for line in lines)
+    assert lines[1].split()[-5:] == ["100", "120", "120", "11", "-"]
+
+
+@pytest.mark.parametrize(("speed", "kept"), [(120.0, 6), (107.0, 4), (103.0, 3)])
+def test_every_budget_is_judged(speed: float, kept: int):
+    ends = [line.split()[-1] for line in report(speed).table().splitlines()[-BUDGETS:]]
+
+    assert ends.count("pass") == kept
+    assert ends.count("MISSED") == BUDGETS - kept
+
+
+def test_the_document_holds_every_round_and_the_verdicts():
+    document = json.loads(json.dumps(report().document()))
+
+    assert document["settings"] == {"rounds": 2, "data_mib": 64}
+    assert document["figures"]["backup_mib_s"][WORKER] == {"median": 120.0, "rounds": [120.0, 120.0]}
+    assert document["figures"]["of_gzip"] == {WORKER: {"median": 10.909, "rounds": [10.909, 10.909]}}
+    assert (document["budgets"][0]["reached"], document["budgets"][0]["kept"]) == (1.2, True)
+
+
+@pytest.mark.parametrize("budget", BACKUP_BUDGETS, ids=lambda budget: f"{budget.figure}-{budget.peer}")
+def test_every_budget_is_about_a_figure_that_is_reported(budget):
+    assert budget.figure in LABELS
