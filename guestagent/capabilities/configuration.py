@@ -155,7 +155,8 @@ class Configurable(BaseDatastoreManager, abc.ABC):
         """Take note that the server runs with the present configuration."""
         for layer in CHANGEABLE:
             text = self.configuration.read(layer)
-            if text != self.last_good.read(layer):
+            # An empty layer is something to go back to, too.
+            if not self.last_good.path(layer).exists() or text != self.last_good.read(layer):
                 self.last_good.write(layer, text)
         self.remember_replaced(None)
 
@@ -240,7 +241,12 @@ class Configurable(BaseDatastoreManager, abc.ABC):
 
     def _applied(self, overrides: Mapping[str, Any]) -> list[str]:
         try:
-            return self.apply_live(overrides)
+            waiting = self.apply_live(overrides)
         except InvalidValue:
             self.take_overrides_back()
             raise
+        on_disk = self.configuration.read(OVERRIDES)
+        # Where nothing is left on disk, these are the values that the settings have without it.
+        if not waiting and (not on_disk or on_disk == self.render(overrides)):
+            self.remember_good()
+        return waiting

@@ -15,7 +15,7 @@ class Family:
     """A datastore, its strategies, and what an agent of them is configured with.
 
     :ivar options: of a guest that is one of many on a machine.
-    :ivar client: the top-level modules of its client library.
+    :ivar client: the modules that its client library begins with, or its own client.
     :ivar strategies: the folders of those that are made for it alone.
     :ivar aliases: other datastores that its distribution serves.
     """
@@ -45,7 +45,7 @@ class Family:
 FAMILIES = (
     Family(mariadb.DATASTORE, mariadb.options, ("pymysql",), ("backup/mariabackup", "backup/mariadb_dump")),
     Family(postgresql.DATASTORE, postgresql.options, ("pg8000", "scramp", "asn1crypto"), ("backup/pg_basebackup",)),
-    Family(redis.DATASTORE, redis.options, (), ("backup/redis_rdb",), ("valkey",)),
+    Family(redis.DATASTORE, redis.options, ("guestagent_redis.resp",), ("backup/redis_rdb",), ("valkey",)),
 )
 
 

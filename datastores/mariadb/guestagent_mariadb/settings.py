@@ -142,11 +142,7 @@ class MariaDBSettings(ServerAccess, Configurable):
     def apply_live(self, values: Mapping[str, Any]) -> list[str]:
         for name in values:
             self._refuse_reserved(name)
-        waiting = self._live.apply(values)
-        on_disk = {option.name for option in option_file.server_options(self.configuration.read(OVERRIDES))}
-        if not waiting and on_disk <= {option_file.normalised(name) for name in values}:
-            self.remember_good()
-        return waiting
+        return self._live.apply(values)
 
     def live_values(self, values: Mapping[str, Any]) -> Any:
         return self._live.values(values)

@@ -1,14 +1,17 @@
 """What every half of the manager needs: the options, the places and the way into the server."""
 
+import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guestagent.capabilities.volume import DataDirectory
 from guestagent.guest import Guest
 from guestagent_redis import options
 from guestagent_redis.administrator import Administrator
-from guestagent_redis.client import Client
 from guestagent_redis.layout import Layout
+
+if TYPE_CHECKING:
+    from guestagent_redis.client import Client
 
 
 class ServerAccess(DataDirectory):
@@ -24,7 +27,14 @@ class ServerAccess(DataDirectory):
             Path(self.options.socket),
             self.datastore_name,
         )
-        self.client = Client(self.administrator, lambda: self.options.statement_timeout)
+
+    @functools.cached_property
+    def client(self) -> "Client":
+        """What asks the server."""
+        # Most agents are idle, and ask the server nothing before it is there.
+        from guestagent_redis.client import Client
+
+        return Client(self.administrator, lambda: self.options.statement_timeout)
 
     @property
     def layout(self) -> Layout:

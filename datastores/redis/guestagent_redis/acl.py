@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Collection
 
 from guestagent.contract.errors import InvalidValue
-from guestagent.system.passwords import encoded
 
 DEFAULT = "default"
 """The user of clients that give a password and no name: what other servers call root."""
@@ -21,6 +20,8 @@ def digest(password: str | None, subject: str) -> str:
     :param subject: whose password, for the error's sentence.
     :raises InvalidValue: there is none, or no client could send it.
     """
+    from guestagent.system.passwords import encoded
+
     return hashlib.sha256(encoded(password, subject)).hexdigest()
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
-from guestagent.system.passwords import generated
 
 
 class Administrator:
@@ -41,6 +40,8 @@ class Administrator:
 
     def renew(self) -> None:
         """Make a new password; the server has to be told by :meth:`claim` before it is of use."""
+        from guestagent.system.passwords import generated
+
         facts = {"unixsocket": self.socket, "user": self.name, "password": generated()}
         text = "".join(f"{name} {value}\n" for name, value in facts.items())
         files.write(self.credentials, text, mode=0o600)

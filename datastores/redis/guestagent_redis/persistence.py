@@ -6,18 +6,21 @@ goes over to the other form while it runs.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from guestagent.contract.errors import DatastoreError
 from guestagent.system import files, waiting
-from guestagent_redis.client import Client
 from guestagent_redis.layout import Layout
+
+if TYPE_CHECKING:
+    from guestagent_redis.client import Client
 
 PERIOD = 0.05
 """Seconds between two looks at how far the server is."""
 SETTING = "appendonly"
 
 
-def save(client: Client) -> None:
+def save(client: "Client") -> None:
     """Have the server save all data in its dump, as they are now, and wait until it has.
 
     :raises DatastoreError: it cannot, in its own words.
@@ -38,7 +41,7 @@ class AppendOnlyLog:
     :param note: keeps whether the server is to be started with it.
     """
 
-    def __init__(self, client: Client, layout: Layout, note: Callable[[bool], None]) -> None:
+    def __init__(self, client: "Client", layout: Layout, note: Callable[[bool], None]) -> None:
         self._client = client
         self._layout = layout
         self._note = note
@@ -88,7 +91,7 @@ class AppendOnlyLog:
             waiting.pause(PERIOD)
 
 
-def _wait_for_copies(client: Client) -> None:
+def _wait_for_copies(client: "Client") -> None:
     while _copies(client.info("persistence")):
         waiting.pause(PERIOD)
 

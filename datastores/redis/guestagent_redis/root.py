@@ -3,7 +3,6 @@
 from guestagent.contract.context import RequestContext
 from guestagent.contract.users import User
 from guestagent.operations.plan import Plan, Step
-from guestagent.system.passwords import generated
 from guestagent_redis.acl import DEFAULT, EVERYTHING, digest
 from guestagent_redis.users import ANYWHERE, RedisUsers
 
@@ -12,9 +11,11 @@ class RedisRoot(RedisUsers):
     """Supports the capability *root*. Disabling locks the user, and ends its connections."""
 
     def enable_root(self, context: RequestContext) -> User:
-        return self.enable_root_with_password(context, generated())
+        return self.enable_root_with_password(context)
 
     def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
+        from guestagent.system.passwords import generated
+
         self.require_room()
         password = root_password or generated()
         kept = digest(password, "root")

@@ -1,5 +1,6 @@
 """The server's process: its start with what is on the disk, its stop, and whether it answers."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +11,16 @@ from guestagent.capabilities.configuration import AGENT
 from guestagent.capabilities.server import ManagedServer
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError
-from guestagent.guest import Guest
 from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 from guestagent.system.processes import Service
 from guestagent_redis import acl, directives
-from guestagent_redis.client import Client
 from guestagent_redis.persistence import SETTING
 from guestagent_redis.settings import READ_ONLY, RedisSettings
 
 if TYPE_CHECKING:
     from guestagent.capabilities.error_log import ErrorLog
+    from guestagent_redis.client import Client
 
 LOG = log.getLogger(__name__)
 
@@ -32,9 +32,11 @@ WRITABLE = {"min-replicas-to-write": "0", "min-replicas-max-lag": "10"}
 class RedisServer(RedisSettings, ManagedServer):
     """Supports the capability *lifecycle*, with a subclass that has the plans."""
 
-    def __init__(self, guest: Guest) -> None:
-        super().__init__(guest)
-        self._probe = Client(self.administrator, lambda: self.options.probe_timeout)
+    @functools.cached_property
+    def _probe(self) -> "Client":
+        from guestagent_redis.client import Client
+
+        return Client(self.administrator, lambda: self.options.probe_timeout)
 
     @property
     def error_log(self) -> "ErrorLog":

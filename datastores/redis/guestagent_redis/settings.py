@@ -126,9 +126,6 @@ class RedisSettings(ServerAccess, Configurable):
         waiting = self._live.apply(wanted)
         if kept is not None:
             self.append_log.keep(kept == "yes")
-        on_disk = {directive.name for directive in directives.parsed(self.configuration.read(OVERRIDES))}
-        if not waiting and on_disk <= directives.named(values).keys():
-            self.remember_good()
         return waiting
 
     def live_values(self, values: Mapping[str, Any]) -> Any:

@@ -173,3 +173,23 @@ def test_values_that_are_refused_live_report_nothing(manager: Configured, report
     with pytest.raises(InvalidValue, match="out of range"):
         manager.apply_overrides(CONTEXT, {"refused": 1, "static": 2})
     assert reported == []
+
+
+def test_the_layers_that_a_server_ran_with_are_the_way_back(manager: Configured) -> None:
+    manager.update_overrides(CONTEXT, {"live_a": 1})
+    manager.apply_overrides(CONTEXT, {"live_a": 1})
+    assert not manager.return_to_good()
+    manager.update_overrides(CONTEXT, {"live_a": 2})
+    assert manager.return_to_good()
+    assert manager.files.read(OVERRIDES) == "live_a = 1\n"
+    manager.update_overrides(CONTEXT, {"live_a": 2, "static": 1})
+    manager.apply_overrides(CONTEXT, {"live_a": 2, "static": 1})
+    assert manager.return_to_good()
+
+
+def test_without_overrides_the_server_runs_with_what_is_on_disk(manager: Configured) -> None:
+    manager.update_overrides(CONTEXT, {}, remove=True)
+    manager.apply_overrides(CONTEXT, {"live_a": 0})
+    manager.update_overrides(CONTEXT, {"live_a": 2})
+    assert manager.return_to_good()
+    assert manager.files.read(OVERRIDES) == ""

@@ -21,7 +21,7 @@ NAMES = ("redis", "valkey")
 def test_nothing_costly_is_imported_before_it_is_needed() -> None:
     found = imported_by("import guestagent_redis.manager")
     assert "guestagent_redis.manager" in found
-    assert not found & {"redis", "cryptography", "psutil", "secrets", "shlex", "guestagent_redis.scratch_server"}
+    assert not found & {"redis", "cryptography", "psutil", "secrets", "shlex", "guestagent_redis.resp"}
 
 
 @pytest.mark.parametrize("module", ["server_options", "options"])
