@@ -32,6 +32,9 @@ class RedisBackups(BackedUp, RedisServer):
     def restored_server(self, target: Path) -> "ServerFacts":
         return self._facts(target, None)
 
+    def draft_dir(self) -> Path:
+        return self.layout.draft_dir
+
     @contextlib.contextmanager
     def scratch_server(self, target: Path, directory: Path) -> "Iterator[Query]":
         from guestagent_redis import scratch_server

@@ -47,6 +47,11 @@ class Layout:
         return self.mount_point / ".backup-scratch"
 
     @property
+    def draft_dir(self) -> Path:
+        """What it takes to go on with a backup when its maker has died."""
+        return self.mount_point / ".backup-draft"
+
+    @property
     def tls_dir(self) -> Path:
         """The certificate files."""
         return self.mount_point / "tls"

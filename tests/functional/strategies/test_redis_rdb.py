@@ -46,11 +46,12 @@ def manager(guest: Machine) -> RedisManager:
 
 
 @contextlib.contextmanager
-def strategy(guest: Machine, manager: RedisManager) -> Iterator[RedisRdb]:
+def strategy(guest: Machine, manager: RedisManager, kept_dir: Path | None = None) -> Iterator[RedisRdb]:
     layout, account = manager.layout, guest.account
     with manager.administrator.lend_credentials(guest.directory / "config" / "lent", account) as lent:
         yield RedisRdb(
-            guest.conf, Server(guest.datastore, "7.0.15", layout.data_dir, layout.scratch_dir, account, lent)
+            guest.conf,
+            Server(guest.datastore, "7.0.15", layout.data_dir, layout.scratch_dir, account, lent, kept_dir),
         )
 
 
@@ -110,6 +111,26 @@ def test_an_instance_that_begins_with_a_backup_has_the_data_and_the_users(
             manager.restart(CONTEXT)
 
 
+def test_a_backup_whose_maker_died_is_made_again_of_what_it_was_made_of(guest: Machine, manager: RedisManager) -> None:
+    kept = manager.layout.draft_dir
+    files.ensure_directory(kept, mode=0o700, owner=guest.account, group=guest.account)
+    try:
+        with strategy(guest, manager, kept) as made:
+            first = taken(made)
+            with guest.client("keeper", PASSWORD) as client:
+                client("SET", "later", "value")
+            assert taken(made) == first
+            # It died before it held all of it.
+            (kept / "moment").unlink()
+            again, moment = taken(made)
+            assert again != first[0]
+            assert moment.ended > first[1].ended
+            with guest.client("keeper", PASSWORD) as client:
+                client("DEL", "later")
+    finally:
+        shutil.rmtree(kept)
+
+
 def test_a_backup_is_of_the_moment_in_which_it_begins(guest: Machine, manager: RedisManager) -> None:
     closing, pairs = threading.Event(), 0
 
@@ -162,14 +183,13 @@ def test_a_server_on_restored_data_is_asked(guest: Machine, stream: bytes) -> No
 def test_the_same_dump_is_the_same_stream(guest: Machine, manager: RedisManager) -> None:
     with strategy(guest, manager) as made, made.backup(None) as source:
         first = b"".join(iter(lambda: source.read(READ), b""))
-        held = sorted((manager.layout.scratch_dir / "redis_rdb").iterdir())
-        assert [path.name for path in held] == ["dump.rdb", "users.acl"]
+        held = [manager.layout.scratch_dir / "redis_rdb" / name for name in ("users.acl", "dump.rdb")]
         # The server may save again meanwhile.
         guest.ask("keeper", PASSWORD, "SET", "later", "1")
         manager.client.ask("Saving", "SAVE")
         from guestagent_redis_rdb.archive import Writing
 
-        again = Writing(list(reversed(held)))
+        again = Writing(held)
         assert b"".join(iter(lambda: again.read(7001), b"")) == first
     guest.ask("keeper", PASSWORD, "DEL", "later")
     assert not (manager.layout.scratch_dir / "redis_rdb").exists()

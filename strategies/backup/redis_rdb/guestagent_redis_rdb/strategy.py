@@ -18,6 +18,8 @@ from guestagent_redis_rdb.errors import StreamInvalid
 
 DUMP, USERS = "dump.rdb", "users.acl"
 """The files of a data directory that are in a backup; the log of changes says the same as the dump."""
+MOMENT = "moment"
+"""The file beside them, while they are held, that says of which moment they are."""
 SIGNS = (b"REDIS", b"VALKEY")
 """How a dump begins."""
 
@@ -27,6 +29,7 @@ class RedisRdb(BaseBackupStrategy):
 
     datastores = frozenset({"redis", "valkey"})
     version = 1
+    repeatable = True
 
     def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
         super().__init__(conf, server)
@@ -41,11 +44,10 @@ class RedisRdb(BaseBackupStrategy):
             raise DatastoreDown(datastore=self.server.datastore, problem="there are no credentials for it")
         program = self.options.client_program or f"/usr/bin/{self.server.datastore}-cli"
         console = Console(program, self.server.credentials, self.server.account, self.server.datastore)
-        ended = console.save(self.options.save_timeout)
-        with self.scratch(options.GROUP) as scratch:
-            # The server replaces its files and never changes them, so that these stay what they are.
-            held = [_held(self.server.data_dir / name, scratch / name) for name in (USERS, DUMP)]
-            with contextlib.closing(archive.Writing(held)) as stream:
+        kept = self.server.kept_dir
+        with contextlib.nullcontext(kept) if kept else self.scratch(options.GROUP) as place:
+            ended = _moment(place) or self._save(console, place)
+            with contextlib.closing(archive.Writing([place / USERS, place / DUMP])) as stream:
                 yield _Stream(stream, Taken({"server_version": self.server.version}, ended))
 
     def restore(self, stages: Sequence[Stage], target: Path) -> None:
@@ -62,6 +64,15 @@ class RedisRdb(BaseBackupStrategy):
     def needed(self, streamed: int) -> int:
         """Twice: a server that keeps a log of changes begins it with all data."""
         return 2 * streamed
+
+    def _save(self, console: Console, place: Path) -> float:
+        """Have the server save its data, and hold what it has saved; the moment of which that is."""
+        ended = console.save(self.options.save_timeout)
+        for name in (USERS, DUMP):
+            # The server replaces its files and never changes them, so that these stay what they are.
+            _hold(self.server.data_dir / name, place / name)
+        files.write(place / MOMENT, repr(ended))
+        return ended
 
     def _made(self, path: Path) -> AbstractContextManager[BinaryIO]:
         return files.replacing(path, mode=0o600, owner=self.server.account, group=self.server.account)
@@ -81,12 +92,20 @@ class _Stream:
         return self._taken
 
 
-def _held(path: Path, link: Path) -> Path:
+def _moment(place: Path) -> float | None:
+    """When the data began to be saved that a worker held who has died since; none: there are none, or not all."""
     try:
+        return float(files.read_part(place / MOMENT, 0, 64))
+    except ValueError:
+        return None
+
+
+def _hold(path: Path, link: Path) -> None:
+    try:
+        link.unlink(missing_ok=True)
         os.link(path, link, follow_symlinks=False)
     except OSError as error:
         raise SystemFailure(subject=f"Holding {path}", problem=error.strerror) from None
-    return link
 
 
 def _is_dump(path: Path) -> bool:
