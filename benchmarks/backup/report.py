@@ -23,6 +23,8 @@ COLUMNS = (PIPELINE, WORKER, ENCRYPTING_WORKER, GZIP_PIPELINE, QUIET)
 LABELS = {
     "backup_mib_s": "backup, MiB/s",
     "restore_mib_s": "restore, MiB/s",
+    "backup_cpu_s": "processor time of a backup, s/GiB",
+    "restore_cpu_s": "processor time of a restore, s/GiB",
     "stored_mib": "stored, MiB",
     "peak_mib": "peak memory of the worker, MiB",
     "queries_per_s": "queries per second meanwhile",

@@ -34,6 +34,7 @@ def test_everything_is_measured(tmp_path: Path):
     assert document["backup"]["settings"]["data_mib"] > SIZE_MIB
     assert set(figures["backup_mib_s"]) == WAYS | {GZIP_PIPELINE}
     assert set(figures["restore_mib_s"]) == WAYS
+    assert set(figures["restore_cpu_s"]) == WAYS
     assert set(figures["queries_per_s"]) == WAYS | {QUIET}
     assert all(0 < figures["stored_mib"][name]["median"] < document["backup"]["settings"]["data_mib"] for name in WAYS)
     assert all(20 < figures["peak_mib"][name]["median"] < 200 for name in (WORKER, ENCRYPTING_WORKER))
