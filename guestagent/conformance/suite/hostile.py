@@ -86,9 +86,9 @@ class TestHostileNames:
         before = users.listed(guest)
         refused = guest.attempt("create_user", users=[users.user(name)])
         if refused is None:
-            assert set(users.names(guest)) - {one["_name"] for one in before} == {name}
-            assert guest.datastore.enters(Account(name, PASSWORD))
-            users.drop(guest, name)
+            with users.dropped_afterwards(guest, name):
+                assert set(users.names(guest)) - {one["_name"] for one in before} == {name}
+                assert guest.datastore.enters(Account(name, PASSWORD))
         else:
             assert refused.kind in REFUSALS, refused
         assert users.listed(guest) == before
@@ -101,8 +101,8 @@ class TestHostileNames:
         name = f"p{uuid.uuid4().hex[:8]}"
         refused = guest.attempt("create_user", users=[users.user(name, password)])
         if refused is None:
-            assert guest.datastore.enters(Account(name, password))
-            users.drop(guest, name)
+            with users.dropped_afterwards(guest, name):
+                assert guest.datastore.enters(Account(name, password))
         else:
             assert refused.kind in REFUSALS, refused
             assert not password or ascii(password) not in ascii(refused.sentence)

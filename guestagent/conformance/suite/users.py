@@ -1,5 +1,6 @@
 """Users: created, seen by logging in, changed, listed and dropped."""
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,15 @@ def host_of(guest: Guest, name: str) -> str | None:
 def drop(guest: Guest, name: str) -> None:
     """Drop a user."""
     guest.do("delete_user", user={"_name": name, "_host": host_of(guest, name)})
+
+
+@contextlib.contextmanager
+def dropped_afterwards(guest: Guest, name: str) -> Iterator[None]:
+    """The user goes with the block, however it ends."""
+    try:
+        yield
+    finally:
+        drop(guest, name)
 
 
 @claims("create_user", "list_users", "get_user", "delete_user")
