@@ -63,6 +63,7 @@ lint: venv ## Check style and types.
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --strict $(PACKAGES) benchmarks examples tests/support
+	@$(BIN)/mypy --strict $(wildcard examples/*/guestagent_*)
 
 .PHONY: bench
 bench: deps bench-packages venv ## Measure start, memory, latency and size beside a bare server and Trove's agent.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.isolation.conftest import FAMILIES, Family
-from tests.support.environments import ROOT
+from tests.support.environments import ROOT, build_wheel
 
 INVENTORY = """
 import importlib.metadata, json
@@ -69,6 +69,14 @@ def test_the_runtimes_wheel_holds_the_runtime_and_nothing_else(runtime_wheel: Pa
     tops = {name.split("/")[0] for name in files_of(runtime_wheel)}
 
     assert {top for top in tops if not top.startswith("guestagent-")} == {"guestagent"}
+
+
+def test_the_kit_of_plugin_authors_is_a_wheel_of_its_own(runtime_wheel: Path):
+    kit = {name for name in files_of(build_wheel("guestagent/conformance")) if ".dist-info/" not in name}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "guestagent" / "conformance").rglob("*.py")}
+
+    assert kit == modules | {"guestagent/conformance/py.typed"}
+    assert not kit & set(files_of(runtime_wheel))
 
 
 def test_the_runtimes_wheel_brings_the_unit_and_the_samples(runtime_wheel: Path):

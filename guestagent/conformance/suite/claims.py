@@ -23,11 +23,10 @@ class TestClaims:
         assert document["datastore"]["name"] == guest.datastore.name
 
     def test_a_capability_is_claimed_when_all_that_it_requires_is(self, guest: Guest) -> None:
-        claimed = claimed_by(type(guest.datastore))
+        claimed, found = claimed_by(type(guest.datastore)), guest.ask("describe")["capabilities"]
         for capability in contract.CAPABILITIES:
             required = {declared.name for declared in declared_by(capability) if declared.required}
-            found = guest.ask("describe")["capabilities"][capability.__name__.lower()]
-            assert found == required.issubset(claimed), capability
+            assert found[capability.__name__.lower()] == required.issubset(claimed), capability
 
     def test_everything_that_is_claimed_can_be_tried(self, guest: Guest) -> None:
         datastore = type(guest.datastore)
