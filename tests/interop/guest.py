@@ -3,7 +3,7 @@
 import configparser
 import types
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,16 +94,28 @@ class Guest:
     :param directory: must not exist; reachable for the server's account, and short.
     :param encrypted: whether the control plane gives the instance a key.
     :param level: see :class:`Client`.
+    :param datastore: what the image declares.
+    :param options: makes the options of its plugin, for a server in a directory.
     """
 
-    def __init__(self, control_plane: ControlPlane, directory: Path, *, encrypted: bool, level: str = LATEST) -> None:
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        directory: Path,
+        *,
+        encrypted: bool,
+        level: str = LATEST,
+        datastore: str = mariadb.DATASTORE,
+        options: Callable[[Path], Groups] = mariadb.options,
+    ) -> None:
         directory.mkdir()
+        self.datastore = datastore
         self.encrypted = encrypted
         self.level = level
         self.control_plane = control_plane
-        self.id: str = control_plane.do("create_instance", manager=mariadb.DATASTORE, encrypted=encrypted)
+        self.id: str = control_plane.do("create_instance", manager=datastore, encrypted=encrypted)
         self.client = Client(control_plane, self.id, level)
-        self.agent = self._make_agent(directory)
+        self.agent = self._make_agent(directory, options)
 
     @property
     def key(self) -> str | None:
@@ -174,8 +186,9 @@ class Guest:
     def close(self) -> None:
         """End the agent and the server."""
         self.agent.close()
-        server = Service(f"mariadb-{self.id}", argv=[], log=self.agent.log, user=None)
-        PlainControl(self.agent.directory / "run").stop(server, STOP_SECONDS)
+        for record in (self.agent.directory / "run").glob("*.json"):
+            server = Service(record.stem, argv=[], log=self.agent.log, user=None)
+            PlainControl(record.parent).stop(server, STOP_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -185,7 +198,7 @@ class Guest:
     ) -> None:
         self.close()
 
-    def _make_agent(self, directory: Path) -> AgentProcess:
+    def _make_agent(self, directory: Path, options: Callable[[Path], Groups]) -> AgentProcess:
         database = directory / "database"
         database.mkdir()
         made = AgentProcess(
@@ -193,8 +206,8 @@ class Guest:
             self.id,
             transport_url=self.control_plane.broker.url,
             exchange=self.control_plane.exchange,
-            datastore=mariadb.DATASTORE,
-            options=mariadb.options(database) | {"agent": {"volume_wait": 0}},
+            datastore=self.datastore,
+            options=options(database) | {"agent": {"volume_wait": 0}},
         )
         for path, text in self.control_plane.do("injected_files", instance_id=self.id).items():
             made.files[Path(path).name] = _parsed(text)
