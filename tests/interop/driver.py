@@ -17,7 +17,7 @@ from eventlet import tpool
 from oslo_serialization import jsonutils
 from trove.cmd.common import initialize
 from trove.common import api as rest_api
-from trove.common import cfg, exception, extensions, notification, wsgi
+from trove.common import cfg, constants, exception, extensions, notification, wsgi
 from trove.common.context import TroveContext
 from trove.common.db.mysql.models import MySQLSchema, MySQLUser
 from trove.datastore import models as datastores
@@ -36,7 +36,7 @@ def create_instance(manager: str, encrypted: bool) -> str:
     """An instance that waits for its guest, as the database has it when the machine has booted; its id."""
     cfg.CONF.set_override("enable_secure_rpc_messaging", encrypted)
     datastores.update_datastore(manager, None)
-    datastores.update_datastore_version(manager, VERSION, manager, "", "", "", True)
+    datastores.update_datastore_version(manager, VERSION, manager, "", "", "", True, **_told_by_operator(manager))
     version = datastores.DBDatastoreVersion.find_by(name=VERSION, manager=manager)
     instance = instances.DBInstance.create(
         name="a database",
@@ -49,6 +49,13 @@ def create_instance(manager: str, encrypted: bool) -> str:
     )
     instances.InstanceServiceStatus.create(instance_id=instance.id, status=ServiceStatuses.NEW)
     return str(instance.id)
+
+
+def _told_by_operator(manager: str) -> dict[str, str]:
+    """What is said of a datastore that Trove has no defaults for; an image that declares its plugin does without."""
+    if manager in constants.REGISTRY_EXT_DEFAULTS:
+        return {}
+    return {"registry_ext": f"{manager}:not.of.trove.Manager", "repl_strategy": "not.of.trove.Replication"}
 
 
 def injected_files(instance_id: str) -> dict[str, str]:
