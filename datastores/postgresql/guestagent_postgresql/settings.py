@@ -104,8 +104,7 @@ class PostgreSQLSettings(ServerAccess, Configurable):
     @property
     def data_major(self) -> int | None:
         """The major version of the server that the data are for; none: there are no data yet."""
-        path = self.layout.data_dir / VERSION_FILE
-        return int(path.read_text()) if path.exists() else None
+        return major_of(self.layout.data_dir)
 
     @property
     def major(self) -> int:
@@ -276,6 +275,12 @@ class PostgreSQLSettings(ServerAccess, Configurable):
             # What has a dot may belong to a library that is loaded later.
             if "." not in name and conf_file.normalised(name) not in known:
                 raise InvalidValue(subject=f"The setting {name[:64]!r}", problem="this server has no such setting")
+
+
+def major_of(data_dir: Path) -> int | None:
+    """The major version of the server that data are for; none: there are no data."""
+    path = data_dir / VERSION_FILE
+    return int(path.read_text()) if path.exists() else None
 
 
 def _reload(ask: Ask) -> list[str]:

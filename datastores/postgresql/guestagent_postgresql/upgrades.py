@@ -12,6 +12,7 @@ from guestagent.operations.plan import Plan, Step
 from guestagent.system import command, files, volume
 from guestagent_postgresql.connection import DATASTORE, SUPERUSER
 from guestagent_postgresql.installation import PostgreSQLInstallation
+from guestagent_postgresql.settings import major_of
 
 LOG = log.getLogger(__name__)
 
@@ -35,7 +36,9 @@ class PostgreSQLUpgrades(PostgreSQLInstallation):
     def upgrade(self, context: RequestContext, upgrade_info: dict[str, Any]) -> None:
         wanted = str(upgrade_info.get("datastore_version") or "")
         self.check_data_version()
-        before, after = self.major, self._target(wanted)
+        # An agent that died may have got as far as the new data.
+        before = major_of(self.layout.former_data_dir) or self.major
+        after = self._target(wanted, before)
         steps = [self.stop_step(), self.start_step()] if before == after else self._major_steps(before, after)
         self.guest.record.change(wanted=Wanted.RUNNING)
         self.guest.report(ServiceStatus.RESTARTING)
@@ -51,22 +54,26 @@ class PostgreSQLUpgrades(PostgreSQLInstallation):
         if self.guest.record.current.wanted is Wanted.RUNNING:
             self.guest.carry_out(Plan("finish the upgrade", [self.start_step()]))
 
-    def _target(self, wanted: str) -> int:
-        """The major version that the control plane asks for; that of the data where it says none.
+    def tidy(self) -> None:
+        super().tidy()
+        if not self.layout.data_dir.exists():
+            self._exchange_data_back()
+
+    def _target(self, wanted: str, present: int) -> int:
+        """The major version that the control plane asks for; the present one where it says none.
 
         :raises InvalidValue: it is older than the data, or the image does not hold it.
         """
         match = re.match(r"(\d{1,9})(\.\d{1,9})*$", wanted)
         if match is None:
-            return self.major
+            return present
         target, held = int(match[1]), self.programs.majors()
-        if target < self.major:
-            problem = f"the data are of PostgreSQL {self.major}, and PostgreSQL cannot be downgraded"
+        if target < present:
+            problem = f"the data are of PostgreSQL {present}, and PostgreSQL cannot be downgraded"
             raise InvalidValue(subject=f"Version {wanted}", problem=problem)
         if target not in held:
             problem = (
-                f"this image holds PostgreSQL {', '.join(map(str, held))}; "
-                f"use one that holds {target} beside {self.major}"
+                f"this image holds PostgreSQL {', '.join(map(str, held))}; use one that holds {target} beside {present}"
             )
             raise InvalidValue(subject=f"Version {wanted}", problem=problem)
         return target

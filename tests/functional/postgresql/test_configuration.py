@@ -35,18 +35,6 @@ def attach(manager: PostgreSQLManager, values: dict[str, Any]) -> None:
 class TestLive:
     """What the server takes while it runs."""
 
-    def test_a_setting_applies_now_and_after_a_restart(self, guest: Machine, manager: PostgreSQLManager) -> None:
-        attach(manager, {"work_mem": "8MB"})
-        assert shown(manager, "work_mem") == "8MB"
-        assert guest.reports == []
-        manager.restart(CONTEXT)
-        assert shown(manager, "work_mem") == "8MB"
-
-        manager.update_overrides(CONTEXT, {}, remove=True)
-        manager.apply_overrides(CONTEXT, {"work_mem": "4MB"})
-        assert shown(manager, "work_mem") == "4MB"
-        assert overrides(manager) == ""
-
     def test_every_kind_of_value(self, manager: PostgreSQLManager) -> None:
         given: dict[str, Any] = {
             "maintenance_work_mem": 65536,

@@ -5,7 +5,7 @@ from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.exceptions import DatabaseError
 
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
+from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.users import User
 from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
 
@@ -92,15 +92,6 @@ def test_an_encoding_or_locale_that_the_server_does_not_have_is_refused_and_leav
     assert owners(manager) == []
 
 
-def test_a_list_is_created_up_to_the_one_that_fails(manager: PostgreSQLManager) -> None:
-    with pytest.raises(AlreadyExists, match="'list1'"):
-        manager.create_database(CONTEXT, [Database("list1"), Database("list2"), Database("list1"), Database("list3")])
-    assert {"list1", "list2"} <= set(names(manager))
-    assert "list3" not in names(manager)
-    for name in ("list1", "list2"):
-        manager.delete_database(CONTEXT, Database(name))
-
-
 def test_dropping_what_is_not_there_says_so(manager: PostgreSQLManager) -> None:
     with pytest.raises(NotFound, match="'never'"):
         manager.delete_database(CONTEXT, Database("never"))
@@ -170,22 +161,7 @@ class TestPages:
             found += names
         assert tuple(name for name in found if name.startswith("page-")) == self.NAMES
 
-    def test_the_marker_is_on_the_page_when_that_is_asked(self, manager: PostgreSQLManager) -> None:
-        assert self.page(manager, limit=1, marker="page-B", include_marker=True) == (["page-B"], "page-B")
-        assert self.page(manager, limit=1, marker="page-B", include_marker=False) == (["page-a"], "page-a")
-
     def test_a_marker_need_not_exist(self, manager: PostgreSQLManager) -> None:
         assert self.page(manager, limit=1, marker="page-AA", include_marker=True) == (["page-B"], "page-B")
         for marker in ("'; --", "\0", "😀", "a:b", "%"):
             self.page(manager, limit=1, marker=marker, include_marker=True)
-
-    def test_the_last_page_has_no_next_one(self, manager: PostgreSQLManager) -> None:
-        everything, marker = self.page(manager)
-        assert marker is None
-        assert self.page(manager, limit=0) == (everything, None)
-        assert self.page(manager, limit=len(everything)) == (everything, None)
-        assert self.page(manager, limit=len(everything) - 1)[1] == everything[-2]
-
-    def test_a_negative_limit_is_refused(self, manager: PostgreSQLManager) -> None:
-        with pytest.raises(InvalidValue):
-            manager.list_databases(CONTEXT, limit=-1)

@@ -41,27 +41,6 @@ def kill(guest: Machine, manager: PostgreSQLManager) -> None:
     eventually(lambda: guest.processes.pid(manager.service()) is None, message="the server survived")
 
 
-def test_a_restart_is_another_process_with_the_same_data(guest: Machine, manager: PostgreSQLManager) -> None:
-    manager.create_database(CONTEXT, [Database("lasting")])
-    before = pid(guest, manager)
-    manager.restart(CONTEXT)
-    assert pid(guest, manager) != before
-    assert Database("lasting", "UTF8", "C.UTF-8") in manager.list_databases(CONTEXT)[0]
-    assert guest.reports == [ServiceStatus.RESTARTING, ServiceStatus.HEALTHY]
-
-
-def test_a_stopped_server_stays_stopped(guest: Machine, manager: PostgreSQLManager) -> None:
-    for _ in range(2):
-        manager.stop_db(CONTEXT)
-        assert manager.service_status() is ServiceStatus.SHUTDOWN
-        assert guest.reports[-1] is ServiceStatus.SHUTDOWN
-    rebooted = guest.manager()
-    rebooted.ensure_running()
-    assert rebooted.service_status() is ServiceStatus.SHUTDOWN
-    rebooted.restart(CONTEXT)
-    assert rebooted.service_status() is ServiceStatus.HEALTHY
-
-
 def test_clients_do_not_keep_a_server_from_stopping(guest: Machine, manager: PostgreSQLManager) -> None:
     manager.create_user(CONTEXT, [user("idler")])
     idler = guest.log_in("idler", PASSWORD)
@@ -70,14 +49,6 @@ def test_clients_do_not_keep_a_server_from_stopping(guest: Machine, manager: Pos
     manager.restart(CONTEXT)
     assert time.monotonic() - begun < 10
     manager.delete_user(CONTEXT, User("idler"))
-
-
-def test_an_agent_that_starts_again_finds_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
-    before = pid(guest, manager)
-    again = guest.manager()
-    again.ensure_running()
-    assert again.service_status() is ServiceStatus.HEALTHY
-    assert pid(guest, again) == before
 
 
 def test_an_agent_that_starts_after_a_power_cut_starts_the_server(guest: Machine, manager: PostgreSQLManager) -> None:

@@ -10,13 +10,6 @@ from tests.functional.postgresql.machine import CONTEXT, Machine
 REFUSED = "password authentication failed"
 
 
-def test_root_is_disabled_until_it_is_asked_for(guest: Machine, manager: PostgreSQLManager) -> None:
-    assert not manager.is_root_enabled(CONTEXT)
-    for password in ("", "invalid", "postgres"):
-        with pytest.raises(DatabaseError, match=REFUSED):
-            guest.log_in("postgres", password)
-
-
 def test_an_enabled_root_can_do_everything(guest: Machine, manager: PostgreSQLManager) -> None:
     root = manager.enable_root(CONTEXT)
     assert (root.name, root.host, root.is_root) == ("postgres", "%", True)
@@ -24,14 +17,6 @@ def test_an_enabled_root_can_do_everything(guest: Machine, manager: PostgreSQLMa
     assert manager.is_root_enabled(CONTEXT)
     guest.ask("postgres", root.password or "", "CREATE ROLE made_by_root SUPERUSER")
     guest.ask("postgres", root.password or "", "DROP ROLE made_by_root")
-
-
-def test_each_enabling_has_a_password_of_its_own(guest: Machine, manager: PostgreSQLManager) -> None:
-    first, second = manager.enable_root(CONTEXT).password or "", manager.enable_root(CONTEXT).password or ""
-    assert first != second
-    assert guest.ask("postgres", second, "SELECT 1") == [[1]]
-    with pytest.raises(DatabaseError, match=REFUSED):
-        guest.log_in("postgres", first)
 
 
 def test_a_password_can_be_given(guest: Machine, manager: PostgreSQLManager) -> None:

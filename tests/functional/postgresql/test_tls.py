@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from guestagent_postgresql.manager import PostgreSQLManager
-from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.exceptions import DatabaseError
 
 from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.tls import CertificateContainer
@@ -32,12 +32,6 @@ def enable(manager: PostgreSQLManager, authority: Authority, mode: str, name: st
     result = manager.ssl_action(CONTEXT, mode=mode, container=authority.container(name), enable=1)
     # The server loads everything while it runs.
     assert not result.restart_required
-
-
-def test_it_is_off_at_first(guest: Machine, manager: PostgreSQLManager, authority: Authority) -> None:
-    assert manager.ssl_show(CONTEXT) == {"status": "off"}
-    with pytest.raises(InterfaceError, match="refuses"):
-        guest.log_in("client", PASSWORD, tls=authority.trusting())
 
 
 def test_clients_may_use_it(guest: Machine, manager: PostgreSQLManager, authority: Authority) -> None:

@@ -104,14 +104,11 @@ class TestMajorUpgrade:
     """pg_upgrade from one data directory to another; the server on both sides is the one that is installed."""
 
     @pytest.fixture
-    def upgrading(self, guest: Machine, monkeypatch: pytest.MonkeyPatch) -> PostgreSQLManager:
-        """A manager for whom an upgrade to the version that the data have is one to another version."""
+    def upgrading(self, guest: Machine) -> PostgreSQLManager:
+        """A manager of an image that holds the version of the data and a newer one, with data that are worth it."""
         guest.ask("keeper", PASSWORD, "CREATE TABLE t AS SELECT generate_series(1, 1000) a", "kept")
-        manager = guest.manager()
-        steps = manager._major_steps
-        monkeypatch.setattr(type(manager), "_target", lambda self, wanted: NEWER)
-        monkeypatch.setattr(type(manager), "_major_steps", lambda self, before, after: steps(before, before))
-        return manager
+        image_with(guest, 15, NEWER)
+        return guest.manager()
 
     def test_the_data_are_copied_and_the_former_ones_are_gone(
         self, guest: Machine, upgrading: PostgreSQLManager
@@ -154,6 +151,16 @@ class TestMajorUpgrade:
         assert guest.reports[-1] is ServiceStatus.HEALTHY
         assert guest.ask("keeper", PASSWORD, "SELECT count(*) FROM t", "kept") == [[1000]]
         assert sorted(path.name for path in guest.volume.iterdir()) == ["data"]
+
+    def test_an_agent_that_died_between_the_data_is_followed_by_one_that_finds_them(
+        self, guest: Machine, upgrading: PostgreSQLManager
+    ) -> None:
+        upgrading.stop_server()
+        upgrading.data_dir.rename(upgrading.layout.former_data_dir)
+        again = guest.manager()
+        again.tidy()
+        again.ensure_running()
+        assert guest.ask("keeper", PASSWORD, "SELECT count(*) FROM t", "kept") == [[1000]]
 
     def test_a_volume_without_room_is_refused(
         self, upgrading: PostgreSQLManager, monkeypatch: pytest.MonkeyPatch
