@@ -38,7 +38,6 @@ SESSION: Mapping[str, str] = {
     "standard_conforming_strings": "on",
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",
-    "idle_session_timeout": "0",
     "row_security": "off",
     "lc_messages": "C",
     "lock_timeout": str(LOCK_WAIT_SECONDS * 1000),

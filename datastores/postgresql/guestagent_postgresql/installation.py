@@ -46,7 +46,6 @@ class PostgreSQLInstallation(PostgreSQLServer):
             # The files that it writes are not those that the server reads.
             "--auth-local=peer",
             "--auth-host=reject",
-            "--no-instructions",
         ]
         try:
             command.run(argv, timeout=self.options.program_timeout, user=self.account)
