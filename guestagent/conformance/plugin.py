@@ -17,17 +17,15 @@ from guestagent.conformance.rabbit import SERVER, GivenBroker, Rabbit
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what a plugin does not claim: that it is refused is a test of its own."""
     claimed: dict[type[Datastore], set[str]] = {}
-    left_out = []
+    meant: dict[bool, list[pytest.Item]] = {True: [], False: []}
     for item in items:
         datastore = _described(item)
-        if datastore is not None:
-            if datastore not in claimed:
-                claimed[datastore] = claimed_by(datastore)
-            if not is_meant(item, datastore, claimed[datastore]):
-                left_out.append(item)
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        if datastore is not None and datastore not in claimed:
+            claimed[datastore] = claimed_by(datastore)
+        meant[datastore is None or is_meant(item, datastore, claimed[datastore])].append(item)
+    if meant[False]:
+        config.hook.pytest_deselected(items=meant[False])
+        items[:] = meant[True]
 
 
 def _described(node: pytest.Item) -> type[Datastore] | None:
