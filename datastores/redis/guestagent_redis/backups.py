@@ -23,11 +23,7 @@ class RedisBackups(BackedUp, RedisServer):
         if not self.answers():
             raise DatastoreDown(datastore=self.datastore_name, problem="a backup is made of a server that runs")
         with self.administrator.lend_credentials(self.layout.lent_credentials, self.account) as lent:
-            try:
-                yield self._facts(self.layout.data_dir, lent)
-            finally:
-                # Who worked there may have been killed.
-                files.remove_tree(self.layout.scratch_dir)
+            yield self._facts(self.layout.data_dir, lent)
 
     def restored_server(self, target: Path) -> "ServerFacts":
         return self._facts(target, None)
