@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestagent.capabilities.backups import BackedUp
+from guestagent.capabilities.backups import ArchivedLogs
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
 from guestagent_postgresql.connection import DATABASE, DATASTORE
@@ -19,7 +19,7 @@ SERVICE = "guestagent"
 """The name under which the lent file of connection services has the server."""
 
 
-class PostgreSQLBackups(BackedUp, PostgreSQLServer):
+class PostgreSQLBackups(ArchivedLogs, PostgreSQLServer):
     """Supports the capability *backups* with the strategies of the image.
 
     What is lent is no secret: it says where the server is, and the server knows its own account.
@@ -29,17 +29,16 @@ class PostgreSQLBackups(BackedUp, PostgreSQLServer):
     def backed_up_server(self) -> "Iterator[ServerFacts]":
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="a backup is made of a server that runs")
-        lent = self.layout.lent_service_file
-        files.write(lent, self._service_text(), mode=0o600, owner=self.account, group=self.account)
-        try:
-            yield self._facts(self.layout.data_dir, lent)
-        finally:
-            lent.unlink()
-            # Who worked there may have been killed.
-            files.remove_tree(self.layout.scratch_dir)
+        with self._lent(self.layout.lent_service_file, self.layout.scratch_dir) as facts:
+            yield facts
+
+    @contextlib.contextmanager
+    def archived_server(self) -> "Iterator[ServerFacts]":
+        with self._lent(self.layout.archiver_service_file, self.layout.archiver_scratch_dir) as facts:
+            yield facts
 
     def restored_server(self, target: Path) -> "ServerFacts":
-        return self._facts(target, None)
+        return self._facts(target, None, self.layout.scratch_dir)
 
     @contextlib.contextmanager
     def scratch_server(self, target: Path, directory: Path) -> "Iterator[Query]":
@@ -57,8 +56,20 @@ class PostgreSQLBackups(BackedUp, PostgreSQLServer):
 
     def tidy(self) -> None:
         super().tidy()
-        self.layout.lent_service_file.unlink(missing_ok=True)
-        files.remove_tree(self.layout.scratch_dir)
+        for path in (self.layout.lent_service_file, self.layout.archiver_service_file):
+            path.unlink(missing_ok=True)
+        for directory in (self.layout.scratch_dir, self.layout.archiver_scratch_dir):
+            files.remove_tree(directory)
+
+    @contextlib.contextmanager
+    def _lent(self, path: Path, scratch_dir: Path) -> "Iterator[ServerFacts]":
+        files.write(path, self._service_text(), mode=0o600, owner=self.account, group=self.account)
+        try:
+            yield self._facts(self.layout.data_dir, path, scratch_dir)
+        finally:
+            path.unlink()
+            # Who worked there may have been killed.
+            files.remove_tree(scratch_dir)
 
     def _service_text(self) -> str:
         facts = {
@@ -69,14 +80,14 @@ class PostgreSQLBackups(BackedUp, PostgreSQLServer):
         }
         return "\n".join([f"[{SERVICE}]", *(f"{name}={value}" for name, value in facts.items()), ""])
 
-    def _facts(self, data_dir: Path, lent: Path | None) -> "ServerFacts":
+    def _facts(self, data_dir: Path, lent: Path | None, scratch_dir: Path) -> "ServerFacts":
         from guestagent.backup.job import ServerFacts
 
         return ServerFacts(
             self.datastore_name,
             ".".join(map(str, self.programs.version(self.major))),
             str(data_dir),
-            str(self.layout.scratch_dir),
+            str(scratch_dir),
             self.account,
             str(lent) if lent else None,
         )

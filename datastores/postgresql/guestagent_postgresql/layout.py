@@ -45,6 +45,11 @@ class Layout:
         return self.mount_point / ".backup-scratch"
 
     @property
+    def archiver_scratch_dir(self) -> Path:
+        """The same for what archives the write-ahead log, beside it."""
+        return self.mount_point / ".archiver-scratch"
+
+    @property
     def tls_dir(self) -> Path:
         """The certificate files."""
         return self.mount_point / "tls"
@@ -73,6 +78,11 @@ class Layout:
     def lent_service_file(self) -> Path:
         """How a program of the server's account finds the server; exists only while it runs."""
         return self.config_dir / "lent-service.conf"
+
+    @property
+    def archiver_service_file(self) -> Path:
+        """The same for what archives the write-ahead log."""
+        return self.config_dir / "archiver-service.conf"
 
     @property
     def socket(self) -> Path:

@@ -1,0 +1,1 @@
+"""Archiving and replaying of PostgreSQL's write-ahead log."""
