@@ -19,6 +19,10 @@ SERVICE = "guestagent"
 """The name under which the lent file of connection services has the server."""
 
 
+ARCHIVE_SLOT = "guestagent_archive"
+"""The replication slot with which the archive strategy keeps the server from removing write-ahead log."""
+
+
 class PostgreSQLBackups(ArchivedLogs, PostgreSQLServer):
     """Supports the capability *backups* with the strategies of the image.
 
@@ -53,6 +57,16 @@ class PostgreSQLBackups(ArchivedLogs, PostgreSQLServer):
             self.options.statement_timeout,
         ) as query:
             yield query
+
+    def ensure_running(self) -> None:
+        super().ensure_running()
+        if not self.guest.archive_strategies and self.answers():
+            # Nobody archives any more, and the log that is kept for that would fill the disk.
+            self.connections.fetch(
+                "Letting the write-ahead log go",
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = :slot",
+                slot=ARCHIVE_SLOT,
+            )
 
     def tidy(self) -> None:
         super().tidy()

@@ -125,9 +125,9 @@ class Connections:
         )
 
     @contextlib.contextmanager
-    def session(self, subject: str) -> Iterator[Ask]:
-        """One session for the questions of a block; errors as for :meth:`execute`."""
-        with self._reporting(subject, {}), self._idle.borrowed() as connection:
+    def session(self, subject: str, database: str | None = None) -> Iterator[Ask]:
+        """One session for the questions of a block; errors and ``database`` as for :meth:`execute`."""
+        with self._reporting(subject, {}), self._lent(database) as connection:
             yield lambda question: connection.run(question) or []
 
     def check(self) -> None:

@@ -1,6 +1,7 @@
 """A server on restored data for a few queries: without a network, stopped and forgotten afterwards."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +24,16 @@ PORT = 5432
 MEMORY = "32MB"
 """What it takes beside the instance's own server, about."""
 STOP_SECONDS = 60
+_CONNECT = re.compile(r"\s*\\c(?:onnect)?\s+(?P<database>\S+)\s+(?P<query>.*)", re.DOTALL)
+"""A query of one database begins as in psql: ``\\c shop SELECT ...``."""
 
 
 @contextlib.contextmanager
 def running(
     programs: Programs, account: str | None, target: Path, directory: Path, start: int, timeout: int
 ) -> "Iterator[Query]":
-    """A server as long as the block lasts; every query has the rights of a superuser.
+    r"""A server as long as the block lasts; every query has the rights of a superuser, in ``postgres`` or where it
+    says: ``\c shop SELECT ...``.
 
     :param account: whom it runs as; it owns both directories, of mode 0700.
     :param target: the data directory.
@@ -48,8 +52,12 @@ def running(
     connections = Connections(SUPERUSER, directory / f".s.PGSQL.{PORT}", lambda: timeout)
 
     def query(statement: str) -> Sequence[Sequence[str | None]]:
-        with connections.session("The query") as ask:
-            return [[scratch.as_text(value) for value in row] for row in ask(statement)]
+        found = _CONNECT.fullmatch(statement)
+        database, asked = (found["database"], found["query"]) if found else (None, statement)
+        with connections.session("The query", database) as ask:
+            # As a person's session begins, and not the agent's.
+            ask('SET search_path = "$user", public')
+            return [[scratch.as_text(value) for value in row] for row in ask(asked)]
 
     argv = [programs.path(major, "postgres"), *arguments]
     with contextlib.closing(connections), Producer(argv, user=account) as process:

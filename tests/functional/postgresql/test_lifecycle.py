@@ -110,6 +110,15 @@ def test_a_server_that_is_down_is_said_to_be_down(manager: PostgreSQLManager) ->
     assert manager.get_filesystem_stats(CONTEXT).total_blocks > 0
 
 
+def test_log_that_nobody_archives_any_more_is_let_go(guest: Machine, manager: PostgreSQLManager) -> None:
+    for name in ("guestagent_archive", "of_somebody_else"):
+        manager.connections.execute("Holding", f"SELECT pg_create_physical_replication_slot('{name}', true)")
+    guest.manager().ensure_running()
+    held = manager.connections.fetch("Looking", "SELECT slot_name FROM pg_replication_slots")
+    assert held == [["of_somebody_else"]]
+    manager.connections.execute("Letting go", "SELECT pg_drop_replication_slot('of_somebody_else')")
+
+
 def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
     manager.list_users(CONTEXT)
     guest.manager().restart(CONTEXT)

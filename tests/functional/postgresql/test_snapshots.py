@@ -27,6 +27,7 @@ def test_a_server_starts_on_a_snapshot(guest: Machine, manager: PostgreSQLManage
         with scratch_server.running(manager.programs, manager.account, copy, run_dir, 60, 60) as query:
             assert query("SELECT datname, NULL FROM pg_database WHERE datname = 'shop'") == [["shop", None]]
             assert query("SELECT count(*) FROM pg_roles WHERE rolname = 'keeper'") == [["1"]]
+            assert query(r"\c shop SELECT count(*) FROM t") == [["1000"]]
         assert not (copy / "postmaster.pid").exists()
     finally:
         shutil.rmtree(copy)

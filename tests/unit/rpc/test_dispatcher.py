@@ -370,8 +370,10 @@ class TestSupport:
         runtimes_own |= {"operation_list", "operation_show", "operation_cancel"}
         for call in contract.CALLS:
             if call.name not in runtimes_own:
+                namespace = call.namespaces[0]
+                version = "1.3" if namespace == contract.TROVE else "1.0"
                 with pytest.raises(errors.NotSupported, match=f"'{call.name}'"):
-                    wire.call(call.name, _some_arguments(call), version="1.3")
+                    wire.call(call.name, _some_arguments(call), namespace=namespace, version=version)
 
     def test_before_prepare_there_is_no_database_to_ask(self, wire: Wire, manager: Notebook) -> None:
         manager.guest.record.change(phase=Phase.NEW)

@@ -61,9 +61,7 @@ def test_the_entry_points_name_what_is_there() -> None:
 
 
 def test_everything_but_replication_is_supported() -> None:
-    # Its logs are not archived yet.
-    logs = {"archive_logs", "recovery_window"}
-    assert missing_calls(PostgreSQLManager, but="replication") == logs | {"get_root_password", "update_guest"}
+    assert missing_calls(PostgreSQLManager, but="replication") == {"get_root_password", "update_guest"}
 
 
 def test_the_halves_fit_together() -> None:
