@@ -371,7 +371,7 @@ class TestSupport:
         for call in contract.CALLS:
             if call.name not in runtimes_own:
                 namespace = call.namespaces[0]
-                version = "1.3" if namespace == contract.TROVE else "1.0"
+                version = "1.3" if namespace == TROVE else "1.0"
                 with pytest.raises(errors.NotSupported, match=f"'{call.name}'"):
                     wire.call(call.name, _some_arguments(call), namespace=namespace, version=version)
 
