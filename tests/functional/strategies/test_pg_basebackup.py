@@ -17,7 +17,6 @@ from guestagent_pg_basebackup.strategy import POSITION_FILE, PgBaseBackup
 from guestagent_postgresql import scratch_server
 from guestagent_postgresql.manager import PostgreSQLManager
 
-from guestagent.backup import tasks
 from guestagent.backup.base import Server, Stage
 from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
@@ -46,7 +45,10 @@ class Shop:
     @contextlib.contextmanager
     def strategy(self) -> Iterator[PgBaseBackup]:
         with self.manager.backed_up_server() as facts:
-            yield PgBaseBackup(self.machine.conf, tasks._server(facts))
+            data_dir, scratch_dir = Path(facts.data_dir), Path(facts.scratch_dir)
+            credentials = Path(facts.credentials or "")
+            server = Server(DATASTORE, facts.version, data_dir, scratch_dir, facts.account, credentials)
+            yield PgBaseBackup(self.machine.conf, server)
 
     @property
     def scratch(self) -> Path:
