@@ -14,8 +14,7 @@ from oslo_config import cfg
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound, StorageError
 from guestagent.storage.base import BaseStorage, Joined, Part, StoreFull, StoreReadOnly, UnsafeName
-from guestagent.system import files, past_cache
-from guestagent.system.past_cache import PastCache
+from guestagent.system import files
 
 SCHEME = "local://"
 UNWRITABLE = {
@@ -51,6 +50,9 @@ class LocalStorage(BaseStorage):
         chunks: Iterable[bytes],
         metadata: Mapping[str, str] | None = None,
     ) -> int:
+        # Most agents never store anything.
+        from guestagent.system.past_cache import PastCache
+
         path = self._path(container, name)
         size = 0
         try:
@@ -157,6 +159,8 @@ def _check(name: str) -> None:
 
 
 def _chunks(stream: BinaryIO, what: str) -> Iterator[bytes]:
+    from guestagent.system import past_cache
+
     with stream:
         try:
             yield from past_cache.read(stream.fileno())

@@ -3,7 +3,6 @@
 from guestagent.contract.context import RequestContext
 from guestagent.contract.users import User
 from guestagent.operations.plan import Plan, Step
-from guestagent_mariadb import passwords
 from guestagent_mariadb.grants import Account
 from guestagent_mariadb.users import MariaDBUsers
 
@@ -21,10 +20,11 @@ class MariaDBRoot(MariaDBUsers):
 
     def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
         from guestagent.system.passwords import generated
+        from guestagent_mariadb.passwords import digest
 
         self.require_room()
         password = root_password or generated()
-        kept = passwords.digest(password, "root")
+        kept = digest(password, "root")
 
         def enable() -> None:
             change = "ALTER" if self.user_exists(ROOT) else "CREATE"

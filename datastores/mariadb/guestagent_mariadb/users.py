@@ -13,7 +13,6 @@ from guestagent_mariadb.access import refuse_reserved
 from guestagent_mariadb.databases import MariaDBDatabases
 from guestagent_mariadb.grants import Account, Grants
 from guestagent_mariadb.identifiers import ANYWHERE, check_host, check_user
-from guestagent_mariadb.passwords import digest
 
 SYSTEM_USERS = frozenset({"", "root", "mysql", "mariadb.sys"})
 TOO_LONG = 1470
@@ -73,6 +72,8 @@ class MariaDBUsers(MariaDBDatabases):
         self.guest.carry_out(Plan("drop a user", [step]))
 
     def change_passwords(self, context: RequestContext, users: list[PasswordChange]) -> None:
+        from guestagent_mariadb.passwords import digest
+
         self.require_room()
         changes = [(self._existing_user(user.name, user.host), user.password) for user in users]
         digests = [(account, digest(password, f"user '{account}'")) for account, password in changes]
@@ -86,6 +87,8 @@ class MariaDBUsers(MariaDBDatabases):
     def update_attributes(
         self, context: RequestContext, username: str, hostname: str | None, user_attrs: UserAttributes
     ) -> None:
+        from guestagent_mariadb.passwords import digest
+
         self.require_room()
         account = _account(username, hostname)
         wanted = Account(
@@ -153,6 +156,8 @@ class MariaDBUsers(MariaDBDatabases):
         return "REQUIRE NONE"
 
     def _creation(self, user: User) -> list[Step]:
+        from guestagent_mariadb.passwords import digest
+
         account = Account(self._own_user_name(user.name), check_host(user.host))
         databases = [self.own_database(database.name) for database in user.databases]
         kept = digest(user.password, f"user '{account}'")

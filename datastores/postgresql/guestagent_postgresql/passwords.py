@@ -7,8 +7,6 @@ import base64
 import hashlib
 import os
 
-from guestagent.system import passwords
-
 ITERATIONS = 4096
 SALT_BYTES = 16
 """Both as in the server's own verifiers."""
@@ -21,6 +19,8 @@ def verifier(password: str | None, subject: str) -> str:
     :raises InvalidValue: there is none, or no client could send it.
     """
     import hmac
+
+    from guestagent.system import passwords
 
     text = _prepared(passwords.encoded(password, subject).decode()).encode()
     salt = os.urandom(SALT_BYTES)
