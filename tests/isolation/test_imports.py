@@ -45,7 +45,8 @@ def boot(make_agent: MakeAgent, wire: Wire, guests_dir: Path) -> Boot:
 def imported_by(agent: AgentProcess) -> set[str]:
     """The modules that an agent has imported when it ends."""
     assert agent.terminate() == 0
-    return set(Path(agent.environment["WITNESSED"]).read_text().split())
+    # The witness is ours.
+    return set(Path(agent.environment["WITNESSED"]).read_text().split()) - {"sitecustomize"}
 
 
 def of(package: str, modules: set[str]) -> set[str]:

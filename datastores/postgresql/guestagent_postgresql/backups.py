@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from guestagent.capabilities.backups import ArchivedLogs
 from guestagent.contract.errors import DatastoreDown
+from guestagent.contract.states import Phase
 from guestagent.system import files
 from guestagent_postgresql.connection import DATABASE, DATASTORE
 from guestagent_postgresql.server import PostgreSQLServer
@@ -60,7 +61,8 @@ class PostgreSQLBackups(ArchivedLogs, PostgreSQLServer):
 
     def ensure_running(self) -> None:
         super().ensure_running()
-        if not self.guest.archive_strategies and self.answers():
+        is_ready = self.guest.record.current.phase is Phase.READY
+        if is_ready and not self.guest.archive_strategies and self.answers():
             # Nobody archives any more, and the log that is kept for that would fill the disk.
             self.connections.fetch(
                 "Letting the write-ahead log go",
