@@ -52,6 +52,15 @@ def test_it_waits_for_the_broker_and_is_ready_when_it_listens(
         conductor.wait_for_status(agent.guest_id, "healthy", timeout=BACK)
 
 
+def test_the_service_manager_hears_that_its_heart_beats(
+    make_agent: MakeAgent, wire: Wire, service_manager: socket.socket
+) -> None:
+    watched = {"NOTIFY_SOCKET": service_manager.getsockname(), "WATCHDOG_USEC": "2000000"}
+    agent = make_agent(DATASTORE, environment=watched)
+    agent.start()
+    assert [service_manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
 def test_it_is_one_process(make_agent: MakeAgent, wire: Wire) -> None:
     agent = make_agent(DATASTORE)
     agent.boot(wire)
