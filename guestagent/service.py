@@ -96,10 +96,10 @@ class AgentService(service.Service):  # type: ignore[misc]
         self._recovery.take_up()
         self._open_local_socket()
         self._heartbeat.ensure_running()
+        self._last_beat = time.monotonic()
         self._heart = self.tg.add_dynamic_timer(self._beat)
         if self._conf.backup.archive_interval and self._can_archive():
             self.tg.add_dynamic_timer(self._archive, initial_delay=self._conf.backup.archive_interval)
-        self._last_beat = time.monotonic()
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def stop(self, graceful: bool = True) -> None:

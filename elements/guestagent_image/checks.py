@@ -125,6 +125,9 @@ def _plugins(root: Path, _builder: Builder) -> Iterator[Finding]:
     if len(datastores) != 1:
         sentence = f"An image has exactly one datastore plugin, and this one has {', '.join(datastores) or 'none'}."
         yield Finding("image.datastores", inventory.AGENT, sentence)
+    if not found.declared["datastore"]:
+        sentence = "image.conf declares no datastore; set [image] datastore."
+        yield Finding("image.declaration", "etc/guestagent/image.conf", sentence)
     for kind, names in found.declared.items():
         for name in names:
             if name not in found.plugins[kind]:
