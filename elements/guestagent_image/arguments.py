@@ -25,6 +25,7 @@ def selection(given: argparse.Namespace) -> Selection:
     return Selection(
         datastore=given.datastore,
         backup=tuple(given.backup),
+        archive=tuple(given.archive),
         replication=tuple(given.replication),
         storage=tuple(given.storage or ["local"]),
         modules=tuple(given.module or ["ping"]),
@@ -64,6 +65,7 @@ def _add_wheelhouse(command: argparse.ArgumentParser) -> None:
 def _add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--datastore", required=True, help="the one datastore plugin")
     command.add_argument("--backup", action="append", default=[], metavar="NAME", help="a backup strategy")
+    command.add_argument("--archive", action="append", default=[], metavar="NAME", help="an archive strategy")
     command.add_argument("--replication", action="append", default=[], metavar="NAME", help="a replication strategy")
     command.add_argument("--storage", action="append", metavar="NAME", help="a storage strategy, the first for logs")
     command.add_argument("--module", action="append", metavar="NAME", help="a driver for modules")

@@ -121,9 +121,8 @@ def _installer(root: Path, _builder: Builder) -> Iterator[Finding]:
 
 def _plugins(root: Path, _builder: Builder) -> Iterator[Finding]:
     found = inventory.read(root)
-    datastores = found.plugins["datastore"]
-    if len(datastores) != 1:
-        sentence = f"An image has exactly one datastore plugin, and this one has {', '.join(datastores) or 'none'}."
+    if len(found.datastores) != 1:
+        sentence = f"An image has exactly one datastore plugin, not {', '.join(found.datastores) or 'none'}."
         yield Finding("image.datastores", inventory.AGENT, sentence)
     if not found.declared["datastore"]:
         sentence = "image.conf declares no datastore; set [image] datastore."

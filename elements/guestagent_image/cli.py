@@ -51,9 +51,9 @@ def _wheelhouse(options: argparse.Namespace) -> int:
 
 def _fill(options: argparse.Namespace, directory: Path, progress: "Progress") -> None:
     selection = arguments.selection(options)
-    progress.tell(f"wheels of {', '.join(selection.distributions)}")
-    wheelhouse.make(selection, directory, sources=options.source, constraints=options.constraint)
-    progress.tell("do they fit together?")
+    progress.tell("wheels")
+    wheels = wheelhouse.make(selection, directory, sources=options.source, constraints=options.constraint)
+    progress.tell(f"{', '.join(wheel for wheel in wheels if wheel.startswith('guestagent'))}: do they fit together?")
     fitting.check(directory)
 
 

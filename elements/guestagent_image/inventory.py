@@ -7,10 +7,11 @@ from importlib import metadata
 from pathlib import Path
 
 AGENT = "opt/guestagent"
-GROUPS = ("datastore", "backup", "replication", "storage", "module")
+GROUPS = ("datastore", "backup", "archive", "replication", "storage", "module")
 DECLARED_AS = {
     "datastore": "datastore",
     "backup": "backup_strategies",
+    "archive": "archive_strategies",
     "replication": "replication_strategies",
     "storage": "storage_strategies",
     "module": "modules",
@@ -39,6 +40,7 @@ class Inventory:
 
     :ivar system: the operating system's own name.
     :ivar agent_bytes: of the agent's directory, with its interpreter's modules.
+    :ivar datastores: the distributions that offer a datastore.
     :ivar plugins: for each kind, the names that are installed.
     :ivar declared: for each kind, the names of ``image.conf``.
     """
@@ -47,6 +49,7 @@ class Inventory:
     agent_bytes: int
     distributions: list[Package]
     packages: list[Package]
+    datastores: list[str]
     plugins: dict[str, list[str]]
     declared: dict[str, list[str]]
 
@@ -59,6 +62,7 @@ def read(root: Path) -> Inventory:
         agent_bytes=_size(path for path in (root / AGENT).rglob("*") if path.is_file() and not path.is_symlink()),
         distributions=sorted(map(_distribution, found), key=lambda package: package.name.lower()),
         packages=list(_packages(root)),
+        datastores=sorted(each.metadata["Name"] for each in found if _offered([each], "datastore")),
         plugins={kind: _offered(found, kind) for kind in GROUPS},
         declared=_declared(root),
     )

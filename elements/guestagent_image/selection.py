@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
 RUNTIME = "guestagent"
 BUILT_IN = frozenset({"local", "ping"})
@@ -10,22 +11,36 @@ BUILT_IN = frozenset({"local", "ping"})
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Names of plugins, as ``image.conf`` has them.
-
-    A plugin comes from the distribution that has its name: ``mariadb_dump`` from ``guestagent-mariadb-dump``.
-    """
+    """Names of plugins, as ``image.conf`` has them."""
 
     datastore: str
     backup: tuple[str, ...] = ()
+    archive: tuple[str, ...] = ()
     replication: tuple[str, ...] = ()
     storage: tuple[str, ...] = ("local",)
     modules: tuple[str, ...] = ("ping",)
 
     @property
-    def distributions(self) -> list[str]:
-        """The runtime first."""
-        plugins = (self.datastore, *self.backup, *self.replication, *self.storage, *self.modules)
-        return [RUNTIME, *(canonical(f"{RUNTIME}-{name}") for name in plugins if name not in BUILT_IN)]
+    def plugins(self) -> dict[str, tuple[str, ...]]:
+        """For each entry-point group of the runtime the names in it."""
+        return {
+            "guestagent.datastore": (self.datastore,),
+            "guestagent.backup": self.backup,
+            "guestagent.archive": self.archive,
+            "guestagent.replication": self.replication,
+            "guestagent.storage": self.storage,
+            "guestagent.module": self.modules,
+        }
+
+    def distributions(self, offers: Mapping[tuple[str, str], str]) -> list[str]:
+        """The runtime first, and none twice.
+
+        :param offers: distributions by what they are known to offer, a group and a name. Another plugin is taken
+            to come from the distribution that has its name: ``mariadb_dump`` from ``guestagent-mariadb-dump``.
+        """
+        plugins = [(group, name) for group, names in self.plugins.items() for name in names if name not in BUILT_IN]
+        found = (offers.get(plugin) or canonical(f"{RUNTIME}-{plugin[1]}") for plugin in plugins)
+        return list(dict.fromkeys([RUNTIME, *found]))
 
     @property
     def declaration(self) -> str:
@@ -33,6 +48,7 @@ class Selection:
         lines = {
             "datastore": (self.datastore,),
             "backup_strategies": self.backup,
+            "archive_strategies": self.archive,
             "replication_strategies": self.replication,
             "storage_strategies": self.storage,
             "modules": self.modules,

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -34,6 +34,7 @@ LEFT_OUT = frozenset(
     }
 )
 """What the distributions require and the agent never imports."""
+ENTRY_POINTS = "options.entry_points"
 EPOCH = "315532800"
 """The time in wheels, so that the same source gives the same bytes."""
 
@@ -54,8 +55,9 @@ def make(
     if any(directory.iterdir()):
         raise NotFresh(path=directory)
     found = {name: folder for source in sources for name, folder in _distributions(source).items()}
-    _build([found[name] for name in selection.distributions if name in found], directory)
-    wanted = [*map(str, directory.glob("*.whl")), *(name for name in selection.distributions if name not in found)]
+    chosen = selection.distributions(_offers(found))
+    _build([found[name] for name in chosen if name in found], directory)
+    wanted = [*map(str, directory.glob("*.whl")), *(name for name in chosen if name not in found)]
     limits = ["--constraint", str(constraints)] if constraints else []
     _pip("wheel", *limits, "--find-links", str(directory), "--wheel-dir", str(directory), *wanted)
     for wheel in directory.glob("*.whl"):
@@ -102,14 +104,30 @@ def _distributions(source: Path) -> dict[str, Path]:
     for file in source.rglob("setup.cfg"):
         if any(part.startswith(".") or part in ("build", "dist") for part in file.relative_to(source).parts):
             continue
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read(file)
-        name = parser.get("metadata", "name", fallback=None)
+        name = _read(file).get("metadata", "name", fallback=None)
         if name:
             found[canonical(name)] = file.parent
     if not found:
         raise UnknownSource(path=source)
     return found
+
+
+def _offers(distributions: Mapping[str, Path]) -> dict[tuple[str, str], str]:
+    """What distributions of checkouts offer, by group and name."""
+    offers = {}
+    for distribution, folder in distributions.items():
+        points = _read(folder / "setup.cfg")
+        if points.has_section(ENTRY_POINTS):
+            for group, lines in points.items(ENTRY_POINTS):
+                for line in lines.strip().splitlines():
+                    offers[group, line.partition("=")[0].strip()] = distribution
+    return offers
+
+
+def _read(file: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(file)
+    return parser
 
 
 def _build(folders: Iterable[Path], directory: Path) -> None:

@@ -12,6 +12,7 @@ INVENTORY = Inventory(
     agent_bytes=3 << 20,
     distributions=[Package("guestagent", "0.1.0", 1 << 20, "Apache-2.0"), Package("vine", "5.1.0", 2048)],
     packages=[Package("libc6", "2.36-9+deb12u14", 12 << 20)],
+    datastores=["guestagent-one"],
     plugins={"datastore": ["one"], "backup": []},
     declared={"datastore": ["one"], "backup": []},
 )
@@ -58,6 +59,7 @@ def test_an_inventory_is_read_from_files(tmp_path: Path):
     assert [(one.name, one.licence) for one in found.distributions] == [("one", "MIT")]
     assert found.packages == [Package("libc6", "2", 3072)]
     assert found.plugins["datastore"] == ["one"]
+    assert found.datastores == ["one"]
     assert found.declared["backup"] == ["a", "b"]
     assert found.declared["storage"] == ["local"]
 
