@@ -106,7 +106,6 @@ def _builders_words(root: Path, builder: Builder) -> Iterator[Finding]:
     words = "|".join([r"\bDIB_[A-Z_]+=", *map(re.escape, builder.words)])
     for path, text in _texts(root):
         found = re.search(words, text)
-        # What diskimage-builder installs to configure GRUB with is a program, not a value.
         if found and manifests not in path.parents:
             sentence = f"It holds '{found[0]}' of the machine that built the image; take that out."
             yield _at("image.builder", root, path, sentence)
