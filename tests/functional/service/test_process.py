@@ -61,6 +61,23 @@ def test_the_service_manager_hears_that_its_heart_beats(
     assert [service_manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
 
 
+def test_the_service_manager_hears_no_more_when_the_heart_has_stopped(
+    make_agent: MakeAgent, broker: Rabbit, service_manager: socket.socket
+) -> None:
+    watched = {"NOTIFY_SOCKET": service_manager.getsockname(), "WATCHDOG_USEC": "2000000"}
+    agent = make_agent(DATASTORE, environment=watched, options={"agent": {"report_interval": 1}})
+    Sleeper(agent)
+    # The heartbeat reads it, and waits for somebody who writes.
+    os.mkfifo(agent.state_dir / "status")
+    agent.start()
+    assert service_manager.recv(100) == b"READY=1"
+    service_manager.settimeout(5)
+    with pytest.raises(TimeoutError):
+        for _ in range(40):
+            service_manager.recv(100)
+    agent.kill()
+
+
 def test_it_is_one_process(make_agent: MakeAgent, wire: Wire) -> None:
     agent = make_agent(DATASTORE)
     agent.boot(wire)
