@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.namespaces import Network
-
 Sections = Mapping[str, Mapping[str, object]]
 
 
@@ -26,39 +24,19 @@ def user_data(guest_id: str, datastore: str, agent: Sections) -> str:
     return "#cloud-config\n" + json.dumps({"write_files": written})
 
 
-def write(directory: Path, guest_id: str, user_data: str, network: "Mapping[str, object] | None") -> None:
-    """The drive's files.
-
-    :param network: of network_data.json; none: the machine asks DHCP.
-    """
+def write(directory: Path, guest_id: str, user_data: str) -> None:
+    """The drive's files."""
     latest = directory / "openstack" / "latest"
     latest.mkdir(parents=True)
     about = {"uuid": guest_id, "name": "guest", "hostname": "guest.novalocal", "meta": {}}
     (latest / "meta_data.json").write_text(json.dumps(about))
     (latest / "user_data").write_text(user_data)
-    if network:
-        (latest / "network_data.json").write_text(json.dumps(network))
 
 
 def write_iso(directory: Path, iso: Path) -> None:
     """The drive as a machine sees it."""
     argv = ["genisoimage", "-quiet", "-J", "-r", "-V", "config-2", "-o", str(iso), str(directory)]
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
-
-
-def network_data(network: Network) -> dict[str, object]:
-    """The one port of a guest in a network of the tests' own."""
-    link = {"id": "tap0", "type": "phy", "ethernet_mac_address": network.mac, "mtu": 1500}
-    address = {
-        "id": "network0",
-        "type": "ipv4",
-        "link": "tap0",
-        "ip_address": network.guest,
-        "netmask": "255.255.255.0",
-        "network_id": "network",
-        "routes": [],
-    }
-    return {"links": [link], "networks": [address], "services": []}
 
 
 def _ini(sections: Sections) -> str:

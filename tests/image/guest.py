@@ -161,7 +161,9 @@ def boot(
             network.open_door(swift.port)
         data = drive.user_data(guest_id, DATASTORE, agent_options(network.host, broker, wire.exchange))
         seed = root / "var/lib/cloud/seed/config_drive"
-        drive.write(seed, guest_id, data, drive.network_data(network))
+        drive.write(seed, guest_id, data)
+        # cloud-init would look for the port in /sys, where systemd-nspawn shows those of another namespace.
+        (root / "etc/systemd/network/10-cable.network").write_text(network.settings)
         # The image's disk is not there; its files are.
         (root / "etc/fstab").write_text("")
         change(root)

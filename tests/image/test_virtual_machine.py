@@ -28,7 +28,7 @@ def machine(image: Path, tmp_path: Path, rabbit: Rabbit, control: tuple[Wire, Co
     guest_id = str(uuid.uuid4())
     control[0].declare_guest(guest_id)
     options = agent_options(HOST, rabbit, control[0].exchange)
-    drive.write(tmp_path / "drive", guest_id, drive.user_data(guest_id, DATASTORE, options), None)
+    drive.write(tmp_path / "drive", guest_id, drive.user_data(guest_id, DATASTORE, options))
     drive.write_iso(tmp_path / "drive", tmp_path / "drive.iso")
     argv = [
         # Emulation works everywhere; a /dev/kvm that opens may still run no kernel.

@@ -32,12 +32,12 @@ class Container:
         self._enter = ["nsenter", "--target", str(leader), "--mount", "--uts", "--ipc", "--net", "--pid"]
 
     def run(
-        self, argv: Sequence[str], *, directory: Path = Path("/"), timeout: float
+        self, argv: Sequence[str], *, directory: Path = REPOSITORY, timeout: float
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside and wait for it."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1", INSIDE: "1"}
         return subprocess.run(
-            [*self._enter, "--", "env", f"--chdir={REPOSITORY}", *argv],
+            [*self._enter, "--", "env", f"--chdir={directory}", *argv],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

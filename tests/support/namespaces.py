@@ -26,7 +26,6 @@ class Network:
     """
 
     host, guest, prefix = "10.77.0.1", "10.77.0.2", 24
-    mac = "52:54:00:77:00:02"
     interface = "eth0"
 
     def __init__(self) -> None:
@@ -39,12 +38,16 @@ class Network:
         """The guest's namespace, for systemd-nspawn."""
         return Path("/run/netns", self._spaces[0])
 
+    @property
+    def settings(self) -> str:
+        """Of the guest's end, as systemd-networkd reads them."""
+        return f"[Match]\nName={self.interface}\n[Network]\nAddress={self.guest}/{self.prefix}\n"
+
     def __enter__(self) -> Self:
         guest, host = self._spaces
         for space in self._spaces:
             _ip("netns", "add", space)
         _ip("-n", host, "link", "add", "guest", "type", "veth", "peer", "name", self.interface, "netns", guest)
-        _ip("-n", guest, "link", "set", self.interface, "address", self.mac)
         _ip("-n", host, "address", "add", f"{self.host}/{self.prefix}", "dev", "guest")
         _ip("-n", host, "link", "set", "guest", "up")
         return self
