@@ -4,13 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 PLUGINS := $(patsubst %/setup.cfg,%,$(wildcard datastores/*/setup.cfg strategies/*/*/setup.cfg))
-DISTRIBUTIONS := . $(PLUGINS) tests/support/datastore_sleeper
+DISTRIBUTIONS := . $(PLUGINS) elements tests/support/datastore_sleeper
 PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
 
 DEMO_PACKAGES := mariadb-server
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs mariadb-backup memcached mount postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs zstd
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mariadb-backup memcached mount postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs zstd
 BACKPORTS := valkey-server
 BENCH_PACKAGES := strace
+IMAGE_PACKAGES := debootstrap dmsetup fdisk genisoimage gdisk iproute2 kpartx mmdebstrap parted qemu-system-x86 \
+	qemu-utils sudo
 
 ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
 
@@ -58,11 +60,15 @@ isolation: deps venv ## Run the tests of what a fresh installation holds and imp
 test-crash: deps venv ## Kill the agent at every moment of every operation; `make test` tries a sample.
 	@$(PYTEST) --timeout=7200 --crash=whole tests/crash
 
+.PHONY: test-image
+test-image: deps image-packages venv ## Build the MariaDB image, boot it, and live through a backup in it.
+	@$(PYTEST) --timeout=1200 tests/image
+
 .PHONY: lint
 lint: venv ## Check style and types.
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/mypy --strict $(PACKAGES) benchmarks examples tests/support
+	@$(BIN)/mypy --strict $(PACKAGES) benchmarks elements/guestagent_image examples tests/support
 	@$(BIN)/mypy --strict $(wildcard examples/*/guestagent_*)
 
 .PHONY: bench
@@ -77,6 +83,10 @@ deps: ## Install the Debian packages of the tests, without their services.
 .PHONY: bench-packages
 bench-packages:
 	@.ci/install $(BENCH_PACKAGES) || echo "The benchmarks go on without $(BENCH_PACKAGES)"
+
+.PHONY: image-packages
+image-packages: ## Install the Debian packages that images are built and booted with.
+	@.ci/install $(IMAGE_PACKAGES)
 
 .PHONY: demo-packages
 demo-packages:
@@ -99,4 +109,4 @@ venv: .venv/installed ## Make .venv with this tree, editable, and the tools of t
 clean: ## Remove what the other commands made in this tree.
 	rm -rf .venv .work .mypy_cache .ruff_cache .pytest_cache
 	rm -rf $(addsuffix /build,$(DISTRIBUTIONS)) $(foreach folder,$(DISTRIBUTIONS),$(wildcard $(folder)/*.egg-info))
-	find benchmarks datastores docs examples guestagent strategies tests -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks datastores docs elements examples guestagent strategies tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,11 +1,15 @@
 """The agent as a service: the RPC server, the heartbeat, and an end in order."""
 
+import os
+import re
+import socket
 import threading
+import time
 from pathlib import Path
 
 from oslo_config import cfg
 from oslo_log import log
-from oslo_service import service, systemd
+from oslo_service import service
 
 from guestagent import contract
 from guestagent.contract.call import OWN
@@ -30,6 +34,9 @@ from guestagent.system import files, waiting
 from guestagent.system.processes import ProcessControl
 
 LOG = log.getLogger(__name__)
+
+FEEDS = 4
+"""How often the service manager hears of the agent within the time after which it would end it."""
 
 
 class AgentService(service.Service):  # type: ignore[misc]
@@ -89,6 +96,7 @@ class AgentService(service.Service):  # type: ignore[misc]
         self._recovery.take_up()
         self._open_local_socket()
         self._heartbeat.ensure_running()
+        self._last_beat = time.monotonic()
         self._heart = self.tg.add_dynamic_timer(self._beat)
         if self._conf.backup.archive_interval and self._can_archive():
             self.tg.add_dynamic_timer(self._archive, initial_delay=self._conf.backup.archive_interval)
@@ -126,6 +134,7 @@ class AgentService(service.Service):  # type: ignore[misc]
 
     def _beat(self) -> float:
         self._heartbeat.beat()
+        self._last_beat = time.monotonic()
         return float(self._conf.agent.report_interval)
 
     def _can_archive(self) -> bool:
@@ -147,7 +156,35 @@ class AgentService(service.Service):  # type: ignore[misc]
         self._server.listen()
         self._listening.set()
         LOG.info("Listening on %s", transport.guest_topic(self._conf.guest_id))
-        systemd.notify_once()
+        manager = _ServiceManager()
+        manager.tell("READY=1")
+        if manager.patience:
+            self.tg.add_timer(manager.patience / FEEDS, self._feed, None, manager)
+
+    def _feed(self, manager: "_ServiceManager") -> None:
+        """Keep the service manager from ending the agent, as long as the heart beats."""
+        if time.monotonic() - self._last_beat < max(manager.patience, 2 * self._conf.agent.report_interval):
+            manager.tell("WATCHDOG=1")
+
+
+class _ServiceManager:
+    """Who started the agent and wants to hear how it is, see sd_notify(3); nothing the agent starts inherits that.
+
+    :ivar patience: seconds of silence after which it ends the agent; 0 without end.
+    """
+
+    def __init__(self) -> None:
+        self._address = re.sub("^@", "\0", os.environ.pop("NOTIFY_SOCKET", ""))
+        self.patience = int(os.environ.pop("WATCHDOG_USEC", "0")) / 1e6
+
+    def tell(self, state: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            try:
+                channel.sendto(state.encode(), self._address)
+            except OSError as error:
+                LOG.warning("The service manager was not told %s: %s", state, error)
 
 
 def _code_path(conf: cfg.ConfigOpts, record: InstanceRecord) -> CodePath:

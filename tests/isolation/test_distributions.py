@@ -82,7 +82,7 @@ def test_the_kit_of_plugin_authors_is_a_wheel_of_its_own(runtime_wheel: Path):
 def test_the_runtimes_wheel_brings_the_unit_and_the_samples(runtime_wheel: Path):
     data = {name.partition(".data/data/")[2] for name in files_of(runtime_wheel) if ".data/" in name}
 
-    assert "share/guestagent/systemd/guestagent.service" in data
+    assert {f"share/guestagent/systemd/guestagent.{kind}" for kind in ("service", "path")} <= data
     assert any(name.endswith("image.conf.sample") for name in data)
 
 

@@ -1,5 +1,6 @@
 """The agent as a process: one, ready when it says so, and at home wherever it is started."""
 
+import itertools
 import os
 import socket
 import stat
@@ -50,6 +51,31 @@ def test_it_waits_for_the_broker_and_is_ready_when_it_listens(
         assert service_manager.recv(100) == b"READY=1"
         assert wire.call(agent.guest_id, "rpc_ping") is True
         conductor.wait_for_status(agent.guest_id, "healthy", timeout=BACK)
+
+
+def test_the_service_manager_hears_that_its_heart_beats(
+    make_agent: MakeAgent, wire: Wire, service_manager: socket.socket
+) -> None:
+    watched = {"NOTIFY_SOCKET": service_manager.getsockname(), "WATCHDOG_USEC": "2000000"}
+    agent = make_agent(DATASTORE, environment=watched)
+    agent.start()
+    assert [service_manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
+def test_the_service_manager_hears_no_more_when_the_heart_has_stopped(
+    make_agent: MakeAgent, broker: Rabbit, service_manager: socket.socket
+) -> None:
+    watched = {"NOTIFY_SOCKET": service_manager.getsockname(), "WATCHDOG_USEC": "2000000"}
+    agent = make_agent(DATASTORE, environment=watched, options={"agent": {"report_interval": 1}})
+    Sleeper(agent)
+    # The heartbeat reads it, and waits for somebody who writes.
+    os.mkfifo(agent.state_dir / "status")
+    agent.start()
+    assert service_manager.recv(100) == b"READY=1"
+    service_manager.settimeout(5)
+    with pytest.raises(TimeoutError):
+        list(itertools.islice(iter(lambda: service_manager.recv(100), b""), 40))
+    agent.kill()
 
 
 def test_it_is_one_process(make_agent: MakeAgent, wire: Wire) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.system.container import INSIDE, Container, booted
+from tests.support.container import INSIDE, Container, copy_of_this_machine
 
 MIB = 1 << 20
 
@@ -68,5 +68,5 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """A container with a systemd."""
     if os.geteuid() != 0 or not shutil.which("systemd-nspawn"):
         pytest.skip("needs root and systemd-nspawn (Debian: systemd-container)")
-    with booted(tmp_path_factory.mktemp("container")) as container:
+    with copy_of_this_machine(tmp_path_factory.mktemp("container")) as container:
         yield container

@@ -16,9 +16,11 @@ from guestagent.conformance.poll import eventually
 from guestagent.system import procfs
 
 UNIT = "guestagent.service"
-SOURCE = Path(__file__).parents[3] / "etc" / UNIT
+PATH_UNIT = "guestagent.path"
+SOURCES = Path(__file__).parents[3] / "etc"
 PROGRAM = Path("/opt/guestagent/bin/guestagent")
-EXIT = Path("/etc/trove/conf.d/exit")
+GUEST_INFO = Path("/etc/trove/conf.d/guest_info.conf")
+EXIT = GUEST_INFO.with_name("exit")
 STAND_IN = f"""\
 #!{sys.executable}
 import os, signal, socket, sys
@@ -62,12 +64,14 @@ def agent() -> Iterator[None]:
     PROGRAM.chmod(0o755)
     EXIT.parent.mkdir(parents=True, exist_ok=True)
     EXIT.unlink(missing_ok=True)
-    Path("/etc/systemd/system", UNIT).write_bytes(SOURCE.read_bytes())
+    GUEST_INFO.touch()
+    for unit in (UNIT, PATH_UNIT):
+        Path("/etc/systemd/system", unit).write_bytes((SOURCES / unit).read_bytes())
     systemctl("daemon-reload")
     systemctl("start", UNIT)
     assert shown("ActiveState") == "active", systemctl("status", UNIT)
     yield
-    systemctl("stop", UNIT)
+    systemctl("stop", PATH_UNIT, UNIT)
     systemctl("reset-failed", UNIT)
     for pid in databases():
         os.kill(pid, signal.SIGKILL)
@@ -91,7 +95,7 @@ def test_the_database_survives_the_agent() -> None:
 def test_the_database_runs_as_its_own_account_without_the_agents_directories() -> None:
     (pid,) = databases()
     assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam("ga-test").pw_uid
-    for directory, mode in (("/var/lib", 0o700), ("/run", 0o700), ("/var/log", 0o750)):
+    for directory, mode in (("/var/lib", 0o700), ("/run", 0o700), ("/var/log", 0o750), ("/var/cache", 0o700)):
         assert stat.S_IMODE(Path(directory, "guestagent").stat().st_mode) == mode
 
 
@@ -119,3 +123,19 @@ def test_an_image_that_is_wrong_is_not_started_again_and_again(code: int) -> Non
     assert shown("ActiveState") == "failed"
     assert shown("ExecMainStatus") == str(code)
     assert shown("NRestarts") == "0"
+
+
+def test_files_that_come_late_wake_the_agent() -> None:
+    systemctl("stop", UNIT)
+    GUEST_INFO.unlink()
+    systemctl("start", PATH_UNIT, UNIT)
+    assert (shown("ActiveState"), shown("ConditionResult")) == ("inactive", "no")
+    GUEST_INFO.write_text("[DEFAULT]\n")
+    eventually(lambda: shown("ActiveState") == "active")
+
+
+def test_files_that_are_there_do_not_wake_an_agent_that_was_stopped() -> None:
+    systemctl("start", PATH_UNIT)
+    systemctl("stop", UNIT)
+    assert shown("ActiveState") == "inactive"
+    assert systemctl("show", "--property=SubState", "--value", PATH_UNIT) == "waiting"

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.functional.system.container import Container
+from tests.support.container import Container
 
 
 @pytest.mark.parametrize("name", ["test_systemd.py", "test_agent_unit.py"])

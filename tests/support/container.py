@@ -1,4 +1,4 @@
-"""A machine with a systemd of its own: this machine's file system under systemd-nspawn, changes thrown away."""
+"""A machine with a systemd of its own under systemd-nspawn, on files whose changes are thrown away."""
 
 import contextlib
 import os
@@ -10,10 +10,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 INSIDE = "TEST_CONTAINER"
 """The variable of the environment that says so."""
 BOOT_SECONDS = 60
+READY = "READY=1"
+"""The system is up."""
+BEGUN = "X_NSPAWN_LEADER_PID="
+"""Its first process is there."""
 KERNEL_SETTINGS = "systemd-sysctl.service"
 """A unit that sets what belongs to the kernel, which the container shares."""
 
@@ -28,12 +32,12 @@ class Container:
         self._enter = ["nsenter", "--target", str(leader), "--mount", "--uts", "--ipc", "--net", "--pid"]
 
     def run(
-        self, argv: Sequence[str], *, directory: Path = Path("/"), timeout: float
+        self, argv: Sequence[str], *, directory: Path = REPOSITORY, timeout: float
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside and wait for it."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1", INSIDE: "1"}
         return subprocess.run(
-            [*self._enter, "--", "env", f"--chdir={REPOSITORY}", *argv],
+            [*self._enter, "--", "env", f"--chdir={directory}", *argv],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -44,45 +48,65 @@ class Container:
 
 
 @contextlib.contextmanager
-def booted(scratch: Path) -> Iterator[Container]:
-    """Boot to basic.target, and take everything away afterwards.
+def copy_of_this_machine(scratch: Path) -> Iterator[Container]:
+    """Boot this machine's own file system to basic.target, and take everything away afterwards.
 
     :param scratch: an empty directory.
     """
+    # The interpreter and the project may lie on file systems that the overlay does not show.
+    seen = {Path(sys.prefix), Path(sys.base_prefix), REPOSITORY}
+    arguments = [
+        "--private-network",
+        *(f"--bind-ro={path}" for path in sorted(seen)),
+        *("systemd.unit=basic.target", f"systemd.mask={KERNEL_SETTINGS}", "fstab=no"),
+    ]
+    with changed(Path("/"), scratch) as root, booted(root, arguments, scratch / "console") as container:
+        yield container
+
+
+@contextlib.contextmanager
+def booted(root: Path, arguments: Sequence[str], console: Path, *, until: str = READY) -> Iterator[Container]:
+    """Boot a file system, and end all that runs in it afterwards.
+
+    :param root: its files, which may be written to.
+    :param arguments: more of systemd-nspawn's, options before words for the kernel's command line.
+    :param console: a file that gets what the machine says.
+    :param until: what of its notifications is waited for.
+    """
     name = f"test-{uuid.uuid4().hex[:8]}"
-    with _file_system(scratch) as root, _notifications(name) as notifications:
-        # The interpreter and the project may lie on file systems that the overlay does not show.
-        seen = {Path(sys.prefix), Path(sys.base_prefix), REPOSITORY}
+    with _notifications(name) as notifications:
         argv = [
             "systemd-nspawn",
             "--quiet",
             "--boot",
             f"--directory={root}",
             f"--machine={name}",
-            *("--register=no", "--keep-unit", "--link-journal=no", "--private-network"),
+            *("--register=no", "--keep-unit", "--link-journal=no"),
             *("--resolv-conf=off", "--timezone=off", "--console=pipe", "--notify-ready=yes"),
-            *(f"--bind-ro={path}" for path in sorted(seen)),
-            *("systemd.unit=basic.target", f"systemd.mask={KERNEL_SETTINGS}", "fstab=no"),
+            *arguments,
         ]
         environment = {**os.environ, "NOTIFY_SOCKET": f"@{name}"}
-        with (scratch / "console").open("wb") as console:
+        with console.open("wb") as said:
             nspawn = subprocess.Popen(
-                argv, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+                argv, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
             )
         leader: int | None = None
         try:
             try:
-                leader = _leader(notifications)
+                leader = _leader(notifications, until)
             except TimeoutError:
-                raise AssertionError((scratch / "console").read_text(errors="replace")) from None
+                raise AssertionError(console.read_text(errors="replace")) from None
             yield Container(leader)
         finally:
             _end(nspawn, leader)
 
 
 @contextlib.contextmanager
-def _file_system(scratch: Path) -> Iterator[Path]:
-    """This machine's files, with the changes in memory."""
+def changed(lower: Path, scratch: Path) -> Iterator[Path]:
+    """A directory's files, with the changes in memory.
+
+    :param scratch: an empty directory.
+    """
     memory = scratch / "memory"
     memory.mkdir()
     _tool("mount", "-t", "tmpfs", "tmpfs", str(memory))
@@ -90,7 +114,7 @@ def _file_system(scratch: Path) -> Iterator[Path]:
         for name in ("upper", "work", "root"):
             (memory / name).mkdir()
         root = memory / "root"
-        layers = f"lowerdir=/,upperdir={memory}/upper,workdir={memory}/work"
+        layers = f"lowerdir={lower},upperdir={memory}/upper,workdir={memory}/work"
         _tool("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
         try:
             yield root
@@ -108,15 +132,15 @@ def _notifications(name: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def _leader(notifications: socket.socket) -> int:
-    """Wait until the system is up; see sd_notify(3) and systemd-nspawn(1), --notify-ready."""
+def _leader(notifications: socket.socket, until: str) -> int:
+    """Wait until the system is that far; see sd_notify(3) and systemd-nspawn(1), --notify-ready."""
     leader = 0
     while True:
         for line in notifications.recv(4096).decode().splitlines():
             name, _, value = line.partition("=")
             if name == "X_NSPAWN_LEADER_PID":
                 leader = int(value)
-            if line == "READY=1":
+            if line.startswith(until):
                 return leader
 
 

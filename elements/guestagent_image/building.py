@@ -1,0 +1,123 @@
+"""An image, built by diskimage-builder from the elements of this distribution."""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from guestagent_image.errors import OtherPython, ToolFailed, UnknownElement
+from guestagent_image.tools import need, tail
+
+PROGRAM = "disk-image-create"
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+"""The Python of each release; wheels are made for it."""
+PHASES = re.compile(r"Running hooks from \S+/(?P<host>[a-z-]+)\.d|dib-run-parts Running \S+/(?P<hook>[a-z-]+\.d/\S+)")
+DISKS = {"mbr": "block-device-mbr", "gpt": "block-device-gpt", "efi": "block-device-efi"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What diskimage-builder is asked for.
+
+    :ivar system: the element ``guestagent-SYSTEM``.
+    :ivar release: of the system.
+    :ivar datastore: the element ``guestagent-DATASTORE``.
+    :ivar disk: how it is partitioned, a key of DISKS.
+    :ivar packages: more packages of the system.
+    :ivar elements: directories with more elements.
+    :ivar compressed: smaller, and slower to make.
+    """
+
+    system: str
+    release: str
+    datastore: str
+    disk: str = "mbr"
+    packages: tuple[str, ...] = ()
+    elements: tuple[Path, ...] = ()
+    compressed: bool = True
+
+    def check(self) -> None:
+        """Find out what would end the build, before it begins.
+
+        :raises ImageError: an element or a program is not there, or wheels would not fit.
+        """
+        places = self.places
+        known = sorted(path.name for place in places for path in place.glob("guestagent*") if _is_element(path))
+        for name in (f"guestagent-{self.system}", f"guestagent-{self.datastore}"):
+            if name not in known:
+                raise UnknownElement(name=name, known=", ".join(known))
+        wanted, found = PYTHONS.get(self.release), f"{sys.version_info.major}.{sys.version_info.minor}"
+        if wanted and wanted != found:
+            raise OtherPython(release=self.release, wanted=wanted, found=found)
+        for program, package in (("debootstrap", "debootstrap"), ("qemu-img", "qemu-utils"), ("sudo", "sudo")):
+            need(program, package)
+
+    @property
+    def places(self) -> list[Path]:
+        """Where elements are looked for."""
+        return [*self.elements, own_elements()]
+
+
+def own_elements() -> Path:
+    """Where the elements of this distribution are: installed with it, or beside it in a checkout."""
+    checkout = Path(__file__).parents[1]
+    return checkout if _is_element(checkout / "guestagent-debian") else Path(sys.prefix, "share/guestagent/elements")
+
+
+def build(recipe: Recipe, wheelhouse: Path, output: Path, progress: Callable[[str], None]) -> None:
+    """Build it; what diskimage-builder says goes into a file beside the image, with the ending ``.log``.
+
+    :param output: the image; one that is there is replaced when the new one is complete.
+    :param progress: is told of each step.
+    :raises ToolFailed: the build ended with an error; its last lines.
+    """
+    environment = {
+        **os.environ,
+        "PATH": f"{os.environ['PATH']}:{Path(sys.executable).parent}",
+        "ELEMENTS_PATH": ":".join(map(str, recipe.places)),
+        "DIB_RELEASE": recipe.release,
+        "DIB_GUESTAGENT_WHEELHOUSE": str(wheelhouse),
+    }
+    log = output.with_name(f"{output.name}.log")
+    # A name with the ending is taken as it is, and what is there already would stay.
+    argv = [*_command(recipe), "-o", str(output.with_suffix("")), "-t", "qcow2"]
+    with log.open("w") as record:
+        process = subprocess.Popen(
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert process.stdout is not None  # noqa: S101 - for mypy
+        for line in process.stdout:
+            record.write(line)
+            step = phase(line)
+            if step:
+                progress(step)
+        code = process.wait()
+    if code:
+        raise ToolFailed(program=PROGRAM, problem=f"exit code {code}; {log} has all of it\n{tail(log.read_text())}")
+    shutil.rmtree(output.with_suffix(".d"), ignore_errors=True)
+
+
+def phase(line: str) -> str | None:
+    """The step that a line of diskimage-builder's tells the beginning of."""
+    found = PHASES.search(line)
+    if found:
+        return found["host"] or found["hook"]
+    return "convert" if line.endswith("Converting image using qemu-img convert\n") else None
+
+
+def _command(recipe: Recipe) -> Sequence[str]:
+    program = shutil.which(PROGRAM, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        raise ToolFailed(program=PROGRAM, problem="it is not installed: pip install 'guestagent-elements[build]'")
+    options = ["-n", *([] if recipe.compressed else ["-u"])]
+    packages = ["-p", ",".join(recipe.packages)] if recipe.packages else []
+    elements = [f"guestagent-{recipe.system}", f"guestagent-{recipe.datastore}", "vm", DISKS[recipe.disk]]
+    return [program, *options, *packages, *elements]
+
+
+def _is_element(path: Path) -> bool:
+    return (path / "element-deps").is_file()

@@ -1,0 +1,95 @@
+"""``guestagent-image``: exit code 0 done, 1 the image is wrong or was not made, 2 the command line is wrong."""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from guestagent_image import arguments, building, checks, cyclonedx, disk, fitting, inventory, table, wheelhouse
+from guestagent_image.errors import ImageError
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Carry out a command line."""
+    options = arguments.parser().parse_args(given)
+    commands = {"build": _build, "check": _check, "show": _show, "wheelhouse": _wheelhouse}
+    try:
+        return commands[options.command](options)
+    except ImageError as error:
+        sys.stderr.write(f"{arguments.PROGRAM}: {error}\n")
+        return 1
+
+
+def _build(options: argparse.Namespace) -> int:
+    recipe = building.Recipe(
+        system=options.os,
+        release=options.release,
+        datastore=options.datastore,
+        disk=options.disk,
+        packages=tuple(options.package),
+        elements=tuple(path.absolute() for path in options.elements),
+        compressed=not options.fast,
+    )
+    recipe.check()
+    progress = Progress()
+    with tempfile.TemporaryDirectory(prefix="guestagent-wheels-") as scratch:
+        _fill(options, Path(scratch), progress)
+        building.build(recipe, Path(scratch), options.output, progress.tell)
+    progress.tell(f"{options.output} is there, {table.mib(options.output.stat().st_size)} MiB")
+    return 0
+
+
+def _wheelhouse(options: argparse.Namespace) -> int:
+    _fill(options, options.output, Progress())
+    return 0
+
+
+def _fill(options: argparse.Namespace, directory: Path, progress: "Progress") -> None:
+    selection = arguments.selection(options)
+    progress.tell("wheels")
+    wheels = wheelhouse.make(selection, directory, sources=options.source, constraints=options.constraint)
+    progress.tell(f"{', '.join(wheel for wheel in wheels if wheel.startswith('guestagent'))}: do they fit together?")
+    fitting.check(directory)
+
+
+def _check(options: argparse.Namespace) -> int:
+    if options.directory:
+        found = checks.check(options.directory, checks.Builder.of(os.environ))
+    else:
+        with disk.mounted(options.image) as root:
+            found = checks.check(root, checks.Builder())
+    if options.json:
+        sys.stdout.write(json.dumps([dataclasses.asdict(finding) for finding in found], indent=2) + "\n")
+    else:
+        for finding in found:
+            sys.stdout.write(f"{finding.id}: {finding.path}: {finding.sentence}\n")
+    return 1 if found else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    with disk.mounted(options.image) as root:
+        found = inventory.read(root)
+    if options.json:
+        sys.stdout.write(json.dumps(dataclasses.asdict(found), indent=2) + "\n")
+    elif options.cyclonedx:
+        sys.stdout.write(json.dumps(cyclonedx.bill(found, options.image.name), indent=2) + "\n")
+    else:
+        sys.stdout.write(table.text(found))
+    return 0
+
+
+class Progress:
+    """Tells people what is being done, and since when."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def tell(self, step: str) -> None:
+        """Say that a step begins."""
+        sys.stderr.write(f"[{time.monotonic() - self._began:5.0f} s] {step}\n")
+        sys.stderr.flush()

@@ -1,0 +1,167 @@
+"""A directory of wheels with their hashes: all that an image's agent is installed from."""
+
+import configparser
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from guestagent_image.errors import NotFresh, UnknownSource
+from guestagent_image.selection import Selection, canonical
+from guestagent_image.tools import run
+
+REQUIREMENTS = "requirements.txt"
+DECLARATION = "image.conf"
+NOT_SOURCE = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
+LEFT_OUT = frozenset(
+    {
+        # The eventlet half of the oslo libraries; the agent uses threads.
+        *("dnspython", "eventlet", "greenlet"),
+        # The web halves of oslo.service and oslo.metrics, and what they serve.
+        *("jinja2", "markupsafe", "oslo-middleware", "paste", "pastedeploy", "prometheus-client", "repoze-lru"),
+        *("routes", "six", "statsd", "webob", "yappi"),
+        # oslo.config's remote sources.
+        *("certifi", "charset-normalizer", "requests", "urllib3"),
+        # Only for making packages, or compiling C at run time.
+        *("pbr", "pycparser", "pyparsing", "setuptools"),
+        # Debian has the time zones.
+        "tzdata",
+    }
+)
+"""What the distributions require and the agent never imports."""
+ENTRY_POINTS = "options.entry_points"
+EPOCH = "315532800"
+"""The time in wheels, so that the same source gives the same bytes."""
+
+
+def make(
+    selection: Selection, directory: Path, *, sources: Sequence[Path] = (), constraints: Path | None = None
+) -> list[str]:
+    """Fill a directory with the wheels of a selection, pip's own to install them with, and the declaration.
+
+    :param directory: a new or empty one.
+    :param sources: checkouts whose distributions are used where they have the name; the others come from
+        where pip finds packages.
+    :param constraints: versions, in pip's form.
+    :returns: what it holds, as ``name==version``.
+    :raises ImageError: a distribution cannot be had.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise NotFresh(path=directory)
+    found = {name: folder for source in sources for name, folder in _distributions(source).items()}
+    chosen = selection.distributions(_offers(found))
+    _build([found[name] for name in chosen if name in found], directory)
+    wanted = [*map(str, directory.glob("*.whl")), *(name for name in chosen if name not in found)]
+    limits = ["--constraint", str(constraints)] if constraints else []
+    _pip("wheel", *limits, "--find-links", str(directory), "--wheel-dir", str(directory), *wanted)
+    for wheel in directory.glob("*.whl"):
+        if _name(wheel) in LEFT_OUT:
+            wheel.unlink()
+    wheels = sorted(directory.glob("*.whl"))
+    _write(directory / REQUIREMENTS, "".join(map(_requirement, wheels)))
+    _write(directory / DECLARATION, selection.declaration)
+    _pip("download", "--no-deps", "--dest", str(directory), "pip")
+    return [_pinned(wheel) for wheel in wheels]
+
+
+def install(directory: Path, environment: Path) -> Path:
+    """Make a virtual environment without pip from a wheelhouse, with no network, as the image's element does.
+
+    :returns: its interpreter.
+    """
+    (pip,) = directory.glob("pip-*.whl")
+    python = environment / "bin" / "python"
+    run([sys.executable, "-m", "venv", "--without-pip", str(environment)])
+    run(
+        [
+            *(
+                sys.executable,
+                str(pip / "pip"),
+                "--python",
+                str(python),
+                "install",
+                "--quiet",
+                "--no-index",
+                "--no-deps",
+            ),
+            *("--no-compile", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action", "ignore"),
+            *("--find-links", str(directory), "--require-hashes", "--requirement", str(directory / REQUIREMENTS)),
+        ],
+        environment={"PIP_CONFIG_FILE": os.devnull},
+    )
+    return python
+
+
+def _distributions(source: Path) -> dict[str, Path]:
+    """Those of a checkout by their names."""
+    found = {}
+    for file in source.rglob("setup.cfg"):
+        if any(part.startswith(".") or part in ("build", "dist") for part in file.relative_to(source).parts):
+            continue
+        name = _read(file).get("metadata", "name", fallback=None)
+        if name:
+            found[canonical(name)] = file.parent
+    if not found:
+        raise UnknownSource(path=source)
+    return found
+
+
+def _offers(distributions: Mapping[str, Path]) -> dict[tuple[str, str], str]:
+    """What distributions of checkouts offer, by group and name."""
+    offers = {}
+    for distribution, folder in distributions.items():
+        points = _read(folder / "setup.cfg")
+        if points.has_section(ENTRY_POINTS):
+            for group, lines in points.items(ENTRY_POINTS):
+                for line in lines.strip().splitlines():
+                    offers[group, line.partition("=")[0].strip()] = distribution
+    return offers
+
+
+def _read(file: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(file)
+    return parser
+
+
+def _build(folders: Iterable[Path], directory: Path) -> None:
+    """Build wheels from copies: setuptools writes where it builds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copies: list[str] = []
+        for folder in folders:
+            copy = Path(scratch) / str(len(copies))
+            shutil.copytree(folder, copy, ignore=NOT_SOURCE)
+            copies.append(str(copy))
+        if copies:
+            _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), *copies)
+
+
+def _pip(*arguments: str) -> None:
+    run(
+        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
+        environment={"SOURCE_DATE_EPOCH": EPOCH},
+    )
+
+
+def _requirement(wheel: Path) -> str:
+    return f"{_pinned(wheel)} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def _pinned(wheel: Path) -> str:
+    name, version, _build, _tags = parse_wheel_filename(wheel.name)
+    return f"{name}=={version}"
+
+
+def _name(wheel: Path) -> str:
+    return str(parse_wheel_filename(wheel.name)[0])
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o644)

@@ -1,0 +1,77 @@
+"""One image of the tests' own, built from this tree, and what its guests need around them."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guestagent_image import disk
+
+from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire
+from tests.image.budgets import Budgets
+from tests.image.machine import BUILD_PROGRAMS, build_environment, require
+from tests.support.environments import CONSTRAINTS, ROOT
+from tests.support.swift import Swift
+
+SELECTION = ("--datastore=mariadb", "--backup=mariabackup", "--storage=swift")
+BUILD_SECONDS = 900
+
+
+@pytest.fixture(scope="session")
+def budgets() -> Iterator[Budgets]:
+    """What was measured beside what it may be; printed at the end."""
+    made = Budgets()
+    yield made
+    sys.stderr.write(f"\n{made}\n")
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory, budgets: Budgets) -> Path:
+    """The MariaDB image, as a builder makes it; that of TEST_IMAGE where there is one."""
+    require("build the image", *BUILD_PROGRAMS)
+    if given := os.environ.get("TEST_IMAGE"):
+        return Path(given)
+    image = tmp_path_factory.mktemp("image") / "mariadb.qcow2"
+    argv = [sys.executable, "-m", "guestagent_image", "build", *SELECTION]
+    argv += ["--source", str(ROOT), "--constraint", str(CONSTRAINTS), "--output", str(image)]
+    began = time.monotonic()
+    done = subprocess.run(
+        argv, env=build_environment(), capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    budgets.measured("build", time.monotonic() - began)
+    return image
+
+
+@pytest.fixture(scope="session")
+def files(image: Path) -> Iterator[Path]:
+    """The image's files, mounted from that very image."""
+    with disk.mounted(image) as root:
+        yield root
+
+
+@pytest.fixture(scope="session")
+def image_exchange() -> str:
+    """A control exchange for all guests of the image."""
+    return f"trove-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def control(rabbit: Rabbit, image_exchange: str) -> Iterator[tuple[Wire, Conductor]]:
+    """The control plane."""
+    rabbit.start()
+    with Wire(rabbit, image_exchange) as wire, Conductor(rabbit, image_exchange) as conductor:
+        yield wire, conductor
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """The store of backups, outside of every guest."""
+    with Swift(tmp_path_factory.mktemp("swift")) as made:
+        yield made

@@ -1,0 +1,203 @@
+"""A guest: the image's files under systemd-nspawn, in a network of its own, with the drive that Nova would give it."""
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.poll import eventually
+from guestagent.conformance.rabbit import Rabbit
+from guestagent.conformance.wire import Wire, request_context
+from tests.image import drive
+from tests.support.container import BEGUN, Container, booted, changed
+from tests.support.namespaces import Network
+from tests.support.swift import Swift
+
+DATASTORE = "mariadb"
+PORT = 3306
+USER, PASSWORD, DATABASE = "app", "Wee/sleekit 1", "shop"
+FIRST_ANSWER = 60.0
+PREPARED = 120.0
+AGENT_PID = ("systemctl", "show", "--property=MainPID", "--value", "guestagent")
+SCAN = """
+import re, sys
+found = set()
+with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem", "rb", 0) as memory:
+    for line in maps:
+        span, mode = line.split()[:2]
+        if mode.startswith("rw") and "[v" not in line:
+            start, end = (int(edge, 16) for edge in span.split("-"))
+            memory.seek(start)
+            found |= set(re.findall(rb"site-packages/(guestagent_[a-z0-9_]+)/\\w+\\.py", memory.read(end - start)))
+print(*(name.decode() for name in found))
+"""
+NOTIFICATION = "trove.common.notification.DBaaS"
+
+
+class Guest:
+    """One instance; :func:`boot` makes it.
+
+    :ivar booted_at: of the monotonic clock.
+    """
+
+    def __init__(
+        self, guest_id: str, root: Path, container: Container, network: Network, wire: Wire, conductor: Conductor
+    ) -> None:
+        self.id = guest_id
+        self._root = root
+        self.booted_at = time.monotonic()
+        self._container = container
+        self._network = network
+        self._wire = wire
+        self._conductor = conductor
+
+    def wait_until_answers(self, timeout: float = FIRST_ANSWER) -> float:
+        """Wait for the answer to a ping, which waits in the guest's queue; seconds since the boot."""
+        ping = self._wire.begin(self.id, "rpc_ping", timeout=timeout)
+        assert ping.result() is True
+        return time.monotonic() - self.booted_at
+
+    def wait_until_healthy(self) -> None:
+        """Wait until the conductor has heard so."""
+        self._conductor.wait_for_status(self.id, "healthy", timeout=PREPARED)
+
+    def path(self, inside: Path) -> Path:
+        """Where a path of the guest is for everybody else."""
+        return self._root / inside.relative_to("/")
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """A call of the control plane's."""
+        return self._wire.call(self.id, method, arguments, timeout=60)
+
+    def prepare(self, token: str, **arguments: Any) -> Report:
+        """Have it made an instance; what the conductor hears of the end."""
+        given = {
+            "packages": "",
+            "databases": [{"_name": DATABASE}],
+            "memory_mb": 512,
+            "users": [{"_name": USER, "_password": PASSWORD, "_databases": [{"_name": DATABASE}]}],
+            "config_contents": "",
+            "ds_version": "10.11",
+        }
+        context = request_context(f"{NOTIFICATION}InstanceCreate", auth_token=token)
+        self._wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context)
+        return self._ended(0)
+
+    def back_up(self, store: dict[str, str], token: str) -> dict[str, Any]:
+        """Have a backup made; what was reported of it."""
+        heard = len(self._conductor.reports)
+        info = {
+            "id": str(uuid.uuid4()),
+            "instance_id": self.id,
+            "backup_type": "full",
+            "parent": None,
+            "datastore": DATASTORE,
+            "swift_container": None,
+            **store,
+        }
+        context = request_context(f"{NOTIFICATION}BackupCreate", auth_token=token)
+        self._wire.cast(self.id, "create_backup", {"backup_info": info}, context=context)
+        ended = self._ended(heard)
+        assert ended.method == "notify_end", ended.args
+        return dict(self._conductor.of(self.id, "update_backup")[-1].args)
+
+    def sql(self, statement: str) -> tuple[tuple[Any, ...], ...]:
+        """As the user, over the network."""
+        connection = pymysql.connect(
+            host=self._network.guest,
+            user=USER,
+            password=PASSWORD,
+            database=DATABASE,
+            autocommit=True,
+            defer_connect=True,
+        )
+        connection.connect(self._network.connect(PORT))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return tuple(cursor.fetchall())
+
+    def run(self, *argv: str) -> str:
+        """What a command says inside."""
+        done = self._container.run(list(argv), directory=Path("/"), timeout=60)
+        return done.stdout + done.stderr
+
+    def processes(self) -> set[str]:
+        """Names of the programs that run inside."""
+        return set(self.run("ps", "-e", "-o", "comm=").split())
+
+    def journal(self) -> str:
+        """What its agent said."""
+        return self.run("journalctl", "--no-pager", "--unit=guestagent", "--output=cat")
+
+    def _ended(self, after: int) -> Report:
+        return self._conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=PREPARED, after=after)
+
+
+@contextlib.contextmanager
+def boot(
+    image: Path,
+    scratch: Path,
+    broker: Rabbit,
+    swift: Swift | None,
+    wire: Wire,
+    conductor: Conductor,
+    change: Callable[[Path], None] = lambda _root: None,
+) -> Iterator[Guest]:
+    """Boot the files of an image.
+
+    :param image: where they are mounted; they stay as they are.
+    :param change: is given the guest's own copy before the boot.
+    """
+    guest_id = str(uuid.uuid4())
+    wire.declare_guest(guest_id)
+    with Network() as network, changed(image, scratch) as root:
+        network.open_door(broker.port)
+        if swift is not None:
+            network.open_door(swift.port)
+        data = drive.user_data(guest_id, DATASTORE, agent_options(network.host, broker, wire.exchange))
+        seed = root / "var/lib/cloud/seed/config_drive"
+        drive.write(seed, guest_id, data)
+        # cloud-init would look for the port in /sys, where systemd-nspawn shows those of another namespace.
+        (root / "etc/systemd/network/10-cable.network").write_text(network.settings)
+        # The image's disk is not there; its files are.
+        (root / "etc/fstab").write_text("")
+        change(root)
+        arguments = [f"--network-namespace-path={network.namespace}", "--capability=CAP_NET_ADMIN"]
+        with booted(root, arguments, scratch / "console", until=BEGUN) as container:
+            guest = Guest(guest_id, root, container, network, wire, conductor)
+            try:
+                yield guest
+            except BaseException:
+                print((scratch / "console").read_text(errors="replace")[-3000:])
+                print(guest.journal()[-6000:])
+                raise
+
+
+def agent_options(host: str, broker: Rabbit, exchange: str) -> drive.Sections:
+    """The operator's file for agents."""
+    return {
+        "DEFAULT": {
+            "transport_url": f"rabbit://{broker.user}:{broker.password}@{host}:{broker.port}/",
+            "control_exchange": exchange,
+        },
+        "mariadb": {"device_path": ""},
+    }
+
+
+def loaded_plugins(guest: Guest) -> set[str]:
+    """Packages of plugins whose code is in the memory of the agent's process: code knows the file that it came from."""
+    return set(guest.run("/usr/bin/python3", "-c", SCAN, guest.run(*AGENT_PID).strip()).split())
+
+
+def wait_until_system_is(guest: Guest, state: str) -> None:
+    """Wait for systemd's word of the whole system."""
+    eventually(
+        lambda: guest.run("systemctl", "is-system-running").strip() == state,
+        timeout=60,
+        message=lambda: guest.run("systemctl", "--failed", "--no-pager"),
+    )

@@ -1,0 +1,34 @@
+"""The distribution of the elements holds every file of every element, as executable as it is in the tree."""
+
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.environments import ROOT, build_wheel
+
+ELEMENTS = ROOT / "elements"
+
+
+@pytest.fixture(scope="module")
+def wheel() -> Path:
+    return build_wheel("elements")
+
+
+def test_every_file_of_an_element_is_in_the_wheel(wheel: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ELEMENTS, check=True, capture_output=True, text=True, timeout=60)
+    tree = {
+        name: os.access(ELEMENTS / name, os.X_OK)
+        for name in listed.stdout.split()
+        if name.startswith("guestagent") and not name.startswith("guestagent_image/")
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {
+            info.filename.partition("/elements/")[2]: bool(info.external_attr >> 16 & 0o111)
+            for info in archive.infolist()
+            if "/data/share/guestagent/elements/" in info.filename
+        }
+
+    assert packed == tree

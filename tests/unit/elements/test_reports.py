@@ -1,0 +1,89 @@
+"""What a builder is shown of an image, and of a build."""
+
+from pathlib import Path
+
+import pytest
+from guestagent_image import building, cyclonedx, inventory, table
+from guestagent_image.errors import OtherPython, UnknownElement
+from guestagent_image.inventory import Inventory, Package
+
+INVENTORY = Inventory(
+    system="Some system 12",
+    agent_bytes=3 << 20,
+    distributions=[Package("guestagent", "0.1.0", 1 << 20, "Apache-2.0"), Package("vine", "5.1.0", 2048)],
+    packages=[Package("libc6", "2.36-9+deb12u14", 12 << 20)],
+    datastores=["guestagent-one"],
+    plugins={"datastore": ["one"], "backup": []},
+    declared={"datastore": ["one"], "backup": []},
+)
+
+
+def test_the_table_names_plugins_distributions_and_packages():
+    lines = [line.split() for line in table.text(INVENTORY).splitlines()]
+
+    assert ["datastore", "one", "one"] in lines
+    assert ["guestagent", "0.1.0", "1.0", "Apache-2.0"] in lines
+    assert ["libc6", "2.36-9+deb12u14", "12.0"] in lines
+
+
+def test_the_bill_has_an_address_for_every_component():
+    document = cyclonedx.bill(INVENTORY, "guest.qcow2")
+
+    assert document["bomFormat"] == "CycloneDX"
+    assert [component["purl"] for component in document["components"]] == [
+        "pkg:pypi/guestagent@0.1.0",
+        "pkg:pypi/vine@5.1.0",
+        "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14",
+    ]
+    assert document["components"][0]["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+
+
+def test_an_inventory_is_read_from_files(tmp_path: Path):
+    about = tmp_path / "opt/guestagent/lib/python3.11/site-packages/one-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: one\nVersion: 1\nLicense-Expression: MIT\n")
+    (about / "entry_points.txt").write_text("[guestagent.datastore]\none = one:One\n")
+    (about / "RECORD").write_text("one-1.dist-info/METADATA,,\none/gone.py,,\n")
+    (tmp_path / "etc/guestagent").mkdir(parents=True)
+    (tmp_path / "etc/os-release").write_text('PRETTY_NAME="Some system"\n')
+    (tmp_path / "etc/guestagent/image.conf").write_text("[image]\ndatastore = one\nbackup_strategies = a, b\n")
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text(
+        "Package: libc6\nStatus: install ok installed\nInstalled-Size: 3\nVersion: 2\nDescription: C\n more\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
+    )
+
+    found = inventory.read(tmp_path)
+
+    assert found.system == "Some system"
+    assert [(one.name, one.licence) for one in found.distributions] == [("one", "MIT")]
+    assert found.packages == [Package("libc6", "2", 3072)]
+    assert found.plugins["datastore"] == ["one"]
+    assert found.datastores == ["one"]
+    assert found.declared["backup"] == ["a", "b"]
+    assert found.declared["storage"] == ["local"]
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("2026-01-01 00:00:00.000 | Running hooks from /tmp/dib_build.x/hooks/root.d\n", "root"),
+        ("2026-01-01 00:00:00.000 | dib-run-parts Running /tmp/in_target.d/install.d/50-one\n", "install.d/50-one"),
+        ("2026-01-01 00:00:00.000 | Converting image using qemu-img convert\n", "convert"),
+        ("2026-01-01 00:00:00.000 | Setting up libc6\n", None),
+    ],
+)
+def test_the_steps_of_a_build_are_read_from_what_it_says(line: str, step: str | None):
+    assert building.phase(line) == step
+
+
+def test_a_datastore_without_an_element_is_refused_before_the_build():
+    with pytest.raises(UnknownElement, match=r"guestagent-none-such; there are .*guestagent-mariadb"):
+        building.Recipe("debian", "bookworm", "none-such").check()
+
+
+def test_a_release_with_another_python_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(building.PYTHONS, "bookworm", "2.7")
+
+    with pytest.raises(OtherPython, match=r"bookworm has Python 2\.7"):
+        building.Recipe("debian", "bookworm", "mariadb").check()
