@@ -16,8 +16,8 @@ IMAGE_PACKAGES := debootstrap dmsetup fdisk genisoimage gdisk iproute2 kpartx mm
 
 ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
 
-# Two at a time: most tests wait for processes. The long files come first, so that nobody waits for one at the end.
-PYTEST := $(BIN)/python -m pytest --timeout=300 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Four at a time: most tests wait for processes. The long files come first, so that nobody waits for one at the end.
+PYTEST := $(BIN)/python -m pytest --timeout=300 --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
