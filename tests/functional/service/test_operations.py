@@ -223,8 +223,9 @@ def test_an_engine_is_not_converted_while_the_guest_is_at_work(
 
 @pytest.mark.parametrize("damage", [b"", b"not a database at all, but long enough to be one" * 100])
 def test_a_damaged_journal_is_set_aside_and_said(
-    agent: AgentProcess, sleeper: Sleeper, wire: Wire, damage: bytes
+    conductor: Conductor, agent: AgentProcess, sleeper: Sleeper, wire: Wire, damage: bytes
 ) -> None:
+    # With nobody to take its reports, the agent would leave the whole journal beside the file, where it is found.
     back_up(wire, agent)
     wait_for_state(wire, agent, "done")
     agent.terminate()
