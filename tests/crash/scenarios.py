@@ -252,7 +252,7 @@ CONFIGURATION = [
 ]
 
 _STOPPED = _calls(("restart", {}), _BASE, _NO_OVERRIDES, ("restart", {}), ("stop_db", {}))
-_STARTED = ["server", "record.wanted", "variable.", "database.", "user.", "grant."]
+_STARTED = ["server", "writable", "record.wanted", "variable.", "database.", "user.", "grant."]
 
 LIFECYCLE = [
     Scenario("restart", "restart", {}, _calls(("restart", {})), changes=False),
@@ -287,7 +287,8 @@ LIFECYCLE = [
         "get ready for an upgrade",
         "pre_upgrade",
         {},
-        _statements("SET GLOBAL innodb_fast_shutdown = 0"),
+        # The one before may have left the server stopped.
+        _in_order(_calls(("restart", {})), _statements("SET GLOBAL innodb_fast_shutdown = 0")),
         may_stay=["variable.innodb_fast_shutdown"],
     ),
 ]

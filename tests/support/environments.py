@@ -47,7 +47,9 @@ def build_wheel(folder: str) -> Path:
 
     :param folder: relative to the root of the tree; ``.`` is the runtime.
     """
-    wheels = WORK / "wheels" / f"of-{folder.replace('/', '-')}"
+    # Each worker of a run has its own: another one may be installing from its.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "only")
+    wheels = WORK / "wheels" / f"of-{folder.replace('/', '-')}-{worker}"
     with _locked(WORK / "wheels.lock"), tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         shutil.copytree(ROOT / folder, source, ignore=NOT_SOURCE)
