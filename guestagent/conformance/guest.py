@@ -23,7 +23,7 @@ from guestagent.system import procfs
 
 PATIENCE = 90.0
 """Seconds for whatever an agent or a server does."""
-KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/sleekit 1"
+KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/bickering 1"
 """The database and the user that prepare is given, where the plugin has such."""
 ERRORS = "guestagent.contract.errors"
 

@@ -21,7 +21,7 @@ DESCRIPTIONS = sorted((Path(__file__).parents[1] / "conformance").glob("test_*.p
 FAMILIES: list[type[Datastore]] = [
     importlib.import_module(f"tests.conformance.{path.stem}").DATASTORE for path in DESCRIPTIONS
 ]
-NAME, PASSWORD = "interop", "Wee/sleekit 1"
+NAME, PASSWORD = "interop", "Wee/bickering 2"
 WHO = {"username": NAME, "hostname": "%"}
 NOTHING = {"config_contents": None}
 ASKED: Mapping[str, Mapping[str, Any]] = {

@@ -1,5 +1,6 @@
 """Somebody who can do nothing on the machine but own a directory."""
 
+import importlib
 import multiprocessing
 import os
 import pwd
@@ -31,6 +32,7 @@ def _become(account: pwd.struct_passwd, life: Callable[[Path], None], directory:
     # Loaded while the account can: what they load later may lie where only root looks.
     "".encode("idna")
     time.strptime("2026", "%Y")
+    importlib.import_module("guestagent.system.past_cache")
     os.setgroups([])
     os.setgid(account.pw_gid)
     os.setuid(account.pw_uid)
