@@ -238,11 +238,16 @@ def test_thousands_of_unknown_calls_do_not_fill_the_memory(fresh_guest: Guest) -
 
 
 def test_big_messages_do_not_stay_in_the_memory(fresh_guest: Guest) -> None:
-    for _ in range(20):
-        message = fresh_guest.wire.message("restart", {"a": "x" * BIG}, key=fresh_guest.agent.key)
-        check_refused(fresh_guest, message)
-    # What is left are pools of the C library, one for each thread that ever decrypted one.
-    assert fresh_guest.resident_kib() < (420 if fresh_guest.agent.key else 130) * 1024
+    def send(times: int) -> None:
+        for _ in range(times):
+            message = fresh_guest.wire.message("restart", {"a": "x" * BIG}, key=fresh_guest.agent.key)
+            check_refused(fresh_guest, message)
+
+    # The first ones fill pools of the C library, one for each thread that they pass through, which vary by a few.
+    send(20)
+    before = fresh_guest.resident_kib()
+    send(40)
+    assert fresh_guest.resident_kib() - before < 10 * BIG // 1024
 
 
 class TestReplayed:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from guestagent.backup.base import BaseBackupStrategy, Stage, Taken
+from guestagent.conformance.poll import eventually
 from guestagent.system import procfs
 
 READ = 1 << 18
@@ -40,3 +41,8 @@ def processes(directory: Path, *programs: str) -> list[list[str]]:
         for line in lines
         if line and Path(line[0]).name in programs and any(str(directory) in word for word in line)
     ]
+
+
+def running(directory: Path, *programs: str) -> list[list[str]]:
+    """The same, when there are some: what starts a program may not have become it yet."""
+    return eventually(lambda: processes(directory, *programs), message=f"none of {', '.join(programs)} runs")

@@ -18,7 +18,7 @@ from guestagent_mariabackup.strategy import POSITION_FILE, MariaBackup
 from guestagent.backup.base import Stage
 from guestagent.contract.errors import GuestAgentError, SystemFailure
 from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
-from tests.functional.strategies.kept import Kept, keep, processes
+from tests.functional.strategies.kept import Kept, keep, processes, running
 from tests.support.interruptions import cancelled_once
 from tests.support.onlooker import Onlooker
 
@@ -206,7 +206,7 @@ def test_a_foreign_stream_is_refused(shop: Shop, chain: list[Kept]) -> None:
 def test_a_backup_that_is_left_early_leaves_nothing(shop: Shop, strategy: MariaBackup) -> None:
     with strategy.backup(None) as source:
         assert source.read(1000)
-        assert processes(shop.machine.directory, *PROGRAMS)
+        assert running(shop.machine.directory, *PROGRAMS)
         assert list(shop.scratch.iterdir())
     assert not processes(shop.machine.directory, *PROGRAMS)
     assert not list(shop.scratch.iterdir())
@@ -276,7 +276,7 @@ def test_options_reach_the_program(shop: Shop, strategy: MariaBackup, chain: lis
         shop.machine.conf.set_override(name, value, "mariabackup")
     try:
         with strategy.backup(None):
-            (argv,) = processes(shop.machine.directory, "mariadb-backup")
+            (argv,) = running(shop.machine.directory, "mariadb-backup")
         assert {"--throttle=5000", "--parallel=2"} <= set(argv)
         with restored(MariaBackup, shop, [chain[0].stage(), chain[1].stage()]):
             said = log.read_text()

@@ -17,7 +17,7 @@ from guestagent_mariadb_dump.strategy import POSITION_FILE, MariaDBDump
 
 from guestagent.contract.errors import DatastoreError, GuestAgentError, NotSupported, SystemFailure
 from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
-from tests.functional.strategies.kept import Kept, keep, processes
+from tests.functional.strategies.kept import Kept, keep, processes, running
 from tests.support.interruptions import cancelled_once
 from tests.support.onlooker import Onlooker
 
@@ -146,7 +146,7 @@ def test_what_the_server_refuses_is_told_without_the_data(shop: Shop, dump: Kept
 def test_a_backup_that_is_left_early_leaves_nothing(shop: Shop, strategy: MariaDBDump) -> None:
     with strategy.backup(None) as source:
         assert source.read(1000)
-        assert processes(shop.machine.directory, "mariadb-dump")
+        assert running(shop.machine.directory, "mariadb-dump")
     assert not processes(shop.machine.directory, "mariadb-dump")
 
 

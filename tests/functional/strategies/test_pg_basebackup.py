@@ -23,7 +23,7 @@ from guestagent.contract.databases import Database
 from guestagent.contract.errors import InvalidValue, NotSupported, SystemFailure
 from guestagent.system import files
 from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, machine, prepare, user
-from tests.functional.strategies.kept import Kept, keep, processes
+from tests.functional.strategies.kept import Kept, keep, processes, running
 from tests.support.interruptions import cancelled_once
 from tests.support.onlooker import Onlooker
 from tests.support.postgresql import ACCOUNT, DATASTORE
@@ -229,7 +229,7 @@ def test_a_chain_is_refused(shop: Shop, full: Kept, strategy: PgBaseBackup) -> N
 def test_a_backup_that_is_left_early_leaves_nothing(shop: Shop, strategy: PgBaseBackup) -> None:
     with strategy.backup(None) as source:
         assert source.read(1000)
-        assert processes(Path("service=guestagent"), "pg_basebackup")
+        assert running(Path("service=guestagent"), "pg_basebackup")
         assert len(shop.slots()) == 1
     assert not processes(Path("service=guestagent"), *PROGRAMS)
     assert not list(shop.scratch.iterdir())
