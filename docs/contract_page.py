@@ -150,7 +150,10 @@ def _structures() -> set[type[msgspec.Struct]]:
     """The structures that the calls name, and those that these name."""
     found: set[type[msgspec.Struct]] = set()
     waiting: list[Any] = [
-        hint for declared in contract.CALLS for hint in typing.get_type_hints(declared.refusal).values()
+        hint
+        for declared in contract.CALLS
+        for name, hint in typing.get_type_hints(declared.refusal).items()
+        if name != "context"
     ]
     while waiting:
         hint = waiting.pop()

@@ -1,10 +1,10 @@
 """The guest as a plugin sees it: what the runtime hands to a manager when it constructs it."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from oslo_config import cfg
 
 from guestagent.contract.operations import CodePath
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from guestagent.storage.base import BaseStorage
 
 
-@dataclasses.dataclass(frozen=True)
-class Guest:
+class Guest(msgspec.Struct, frozen=True):
     """Everything that a manager needs and may not make itself.
 
     :ivar id: the instance's id.
@@ -45,14 +44,14 @@ class Guest:
     state_dir: Path
     record: InstanceRecord
     processes: ProcessControl
-    storage: Mapping[str, "BaseStorage"] = dataclasses.field(default_factory=dict)
+    storage: Mapping[str, "BaseStorage"] = msgspec.field(default_factory=dict)
     backup_strategies: Sequence[str] = ()
     archive_strategies: Sequence[str] = ()
-    modules: Mapping[str, "ModuleDriver"] = dataclasses.field(default_factory=dict)
-    operations: OperationQueue = dataclasses.field(default_factory=OperationQueue)
+    modules: Mapping[str, "ModuleDriver"] = msgspec.field(default_factory=dict)
+    operations: OperationQueue = msgspec.field(default_factory=OperationQueue)
     report: Callable[[ServiceStatus], None] = lambda status: None
     report_backup: Callable[..., None] = lambda context, backup_id, **fields: None
-    description: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    description: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def code_path(self) -> CodePath:

@@ -5,18 +5,18 @@ backup. What is done with a closed one (compressing, encrypting, keeping, findin
 """
 
 import abc
-import dataclasses
 import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import msgspec
+
 from guestagent.backup.base import AtTheServer
 from guestagent.contract.errors import InvalidValue
 
 
-@dataclasses.dataclass(frozen=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """A closed log, which nobody writes to any more.
 
     :ivar name: of it and, within its instance, of no other one for ever, whatever happens to the server; it becomes a
@@ -38,8 +38,7 @@ class Log:
     path: Path
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
+class Point(msgspec.Struct, frozen=True):
     """Until where changes are made once more; one of the two.
 
     :ivar time: seconds since the epoch; what was done then, or later, is left out.
@@ -73,8 +72,7 @@ def moment(seconds: float | None) -> str:
     return "-" if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
 
 
-@dataclasses.dataclass(frozen=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A log that was fetched for a replay, verified.
 
     :ivar path: readable for the server's account until the next piece is asked for; may be moved away.

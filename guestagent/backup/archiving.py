@@ -1,7 +1,6 @@
 """Keeping the logs that a server has closed: the work of one run, in a process of its own."""
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -54,7 +53,7 @@ class Archiving:
     ) -> None:
         self._options = conf.backup
         # The next run is the next try.
-        self._settings = dataclasses.replace(settings.read(conf), patience=INSTANT)
+        self._settings = msgspec.structs.replace(settings.read(conf), patience=INSTANT)
         self._name = name
         self._strategy = strategy
         self._store = store

@@ -2,20 +2,19 @@
 
 import abc
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import msgspec
 from oslo_config import cfg
 
 from guestagent.contract.errors import NotSupported
 from guestagent.system import files
 
 
-@dataclasses.dataclass(frozen=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """The database server as a strategy meets it; the datastore's manager fills it in.
 
     :ivar datastore: the name that the image declares.
@@ -42,8 +41,7 @@ class Server:
     configuration: Path | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What a strategy knows of a backup when its stream has ended well.
 
     :ivar positions: where the data stand, in types that JSON has: ``lsn``, ``gtid``, ``binlog``; what a later
@@ -71,8 +69,7 @@ class Source(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """One backup of a chain at a restore.
 
     :ivar chunks: its stream as the strategy had given it, verified as it is read.

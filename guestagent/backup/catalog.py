@@ -1,6 +1,5 @@
 """What is in a store: the backups that have a manifest, and what is left of others."""
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,8 +54,7 @@ class Pin(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Survey:
+class Survey(msgspec.Struct, frozen=True):
     """Everything of backups that is in a container.
 
     :ivar backups: those whose manifest can be used, oldest first.

@@ -10,7 +10,6 @@ guest and not in the store: who could change it there could have it happen.
 """
 
 import contextlib
-import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -66,8 +65,7 @@ class Recipe(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, encryption=msgspec.structs.replace(self.encryption, salt=""))
 
 
-@dataclasses.dataclass(frozen=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A draft in a directory, which holds no other.
 
     :ivar recipe: how its stored stream is made.

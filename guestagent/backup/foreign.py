@@ -5,13 +5,13 @@ metadata which backup it builds on, from the control plane what its MD5 is. Wher
 the strategy has unpacked it.
 """
 
-import dataclasses
 import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import msgspec
 from oslo_config import cfg
 from oslo_log import log
 
@@ -72,8 +72,7 @@ class ChecksumDiffers(GuestAgentError):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What a name says.
 
     :ivar id: of the backup.
@@ -91,8 +90,7 @@ class Form:
         return _GZIP_BEGINS if self.gzipped else _BEGINS.get(self.kind, b"")
 
 
-@dataclasses.dataclass(frozen=True)
-class Foreign:
+class Foreign(msgspec.Struct, frozen=True):
     """A backup in a store.
 
     :ivar size: of the object, in bytes.

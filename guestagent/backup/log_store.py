@@ -8,10 +8,11 @@
 The names alone show what follows what, so that a month of logs is looked through with one listing.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Mapping
+
+import msgspec
 
 from guestagent.backup import manifest
 from guestagent.backup.manifest import Manifest, ManifestInvalid
@@ -46,8 +47,7 @@ class LogMissing(GuestAgentError):
     sentence = "The archived log '{log}' is not in the store any more; nothing after it can be recovered."
 
 
-@dataclasses.dataclass(frozen=True)
-class LogStore:
+class LogStore(msgspec.Struct, frozen=True):
     """Where the logs of one instance are.
 
     :ivar instance_id: whose they are.

@@ -1,10 +1,10 @@
 """Making a backup: begun anew, or gone on with where a worker has died."""
 
-import dataclasses
 import functools
 import time
 from pathlib import Path
 
+import msgspec
 from oslo_config import cfg
 from oslo_log import log
 
@@ -110,8 +110,7 @@ def _parent(catalog: Catalog, job: Backup) -> Manifest | None:
         raise ParentGone(backup=job.backup_id, parent=job.parent) from None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Making:
+class _Making(msgspec.Struct, frozen=True):
     """One backup on its way into the store.
 
     :ivar parent: what it builds on; none: nothing.

@@ -1,11 +1,11 @@
 """Trying again what a store refused: after longer and longer pauses, and not for ever."""
 
-import dataclasses
 import random
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import msgspec
 from oslo_log import log
 
 from guestagent.contract.errors import StorageError
@@ -19,8 +19,7 @@ LONGEST_PAUSE: Final = 30.0
 Done = TypeVar("Done")
 
 
-@dataclasses.dataclass(frozen=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """When to give up: when both are used up.
 
     :ivar retries: tries after the first one.

@@ -1,9 +1,9 @@
 """Making the changes of archived logs once more on a restored backup, until a point."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 from oslo_config import cfg
 
 from guestagent.backup import reader, settings
@@ -15,8 +15,7 @@ from guestagent.contract.errors import InvalidValue
 from guestagent.system import files
 
 
-@dataclasses.dataclass(frozen=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True):
     """A way from a backup to a point that is known to be whole.
 
     :ivar logs: in their order.

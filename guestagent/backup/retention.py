@@ -1,14 +1,14 @@
 """Which backups go: a rule, and what it means for each of them. Nothing is touched here."""
 
-import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from guestagent.backup.manifest import Manifest
 from guestagent.contract.errors import InvalidValue
 
 
-@dataclasses.dataclass(frozen=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """What is kept. With both halves a backup stays that one of them keeps.
 
     :ivar newest: so many of each instance, those that were begun last; a container may be shared, and nobody's only
@@ -24,8 +24,7 @@ class Rule:
             raise InvalidValue(subject="The rule", problem="it would keep nothing; say how many, or how old")
 
 
-@dataclasses.dataclass(frozen=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What becomes of one backup, and why.
 
     :ivar reason: a few words for a person.

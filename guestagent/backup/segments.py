@@ -1,11 +1,12 @@
 """The stored stream in pieces, each an object of its own, that is not believed before its checksum is."""
 
-import dataclasses
 import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Final
+
+import msgspec
 
 from guestagent.backup import manifest
 from guestagent.backup.lanes import Lanes
@@ -42,8 +43,7 @@ class SegmentDamaged(GuestAgentError):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Shelf:
+class Shelf(msgspec.Struct, frozen=True):
     """Where the segments of one backup are.
 
     :ivar throttle: of what goes there and comes from there.

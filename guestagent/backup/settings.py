@@ -1,9 +1,9 @@
 """What ``[backup]`` says, checked once and handed around."""
 
-import dataclasses
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from oslo_config import cfg
 
 from guestagent.backup import compression, encryption, keyring
@@ -15,8 +15,7 @@ GZIP_LEVELS: Final = range(1, 10)
 DEFAULT_PATIENCE: Final = Patience(retries=5, seconds=600)
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """How streams are written and read.
 
     :ivar compression: ``zstd``, ``gzip`` or ``none``; as all that is not said otherwise, of new backups.

@@ -1,7 +1,8 @@
 """How far archived logs lead on from backups, and which of them lead to a point."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from guestagent.backup.archive import BaseArchiveStrategy, Point, moment
 from guestagent.backup.log_store import LogStore, name_of
@@ -19,8 +20,7 @@ class OutsideWindow(GuestAgentError):
     sentence = "Backup '{backup}' can be brought to what was from {since} to {until}, and not to {point}: {problem}."
 
 
-@dataclasses.dataclass(frozen=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """How far logs lead on from one backup.
 
     :ivar logs: the names of those that follow it without a gap, in their order.

@@ -2,12 +2,12 @@
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
 from oslo_log import log
 
 from guestagent.backup import compression, encryption, manifest, segments
@@ -30,8 +30,7 @@ PIECE: Final = 1 << 17
 """Bytes that a source is asked for at a time."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """A backup whose segments are in the store; it lacks its manifest.
 
     :ivar size: of the stream as the strategy gave it, in bytes.

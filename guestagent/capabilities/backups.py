@@ -2,13 +2,13 @@
 
 import abc
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from oslo_log import log
 
 from guestagent import conf as configuration
@@ -38,8 +38,7 @@ Query = Callable[[str], Sequence[Sequence[str | None]]]
 """Asks a server in its own language; the rows of the answer, as text."""
 
 
-@dataclasses.dataclass(frozen=True)
-class BackupInfo:
+class BackupInfo(msgspec.Struct, frozen=True):
     """What the control plane says of a backup, as far as it is used.
 
     :ivar parent: the location of the backup that it builds on.

@@ -2,7 +2,6 @@
 
 import abc
 import contextlib
-import dataclasses
 import datetime
 import enum
 import functools
@@ -47,8 +46,7 @@ class LogKind(enum.Enum):
     """It is always on."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """A log file. It need not exist yet, and its contents are bytes in any encoding.
 
     :ivar name: what users call it, and a part of the names of its objects.
@@ -124,8 +122,7 @@ class Publication:
             self._storage.delete(self._context, self.container, name)
 
 
-@dataclasses.dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How a log's file and its publication stand to each other.
 
     :ivar size: of the file in bytes; none: there is no file.
@@ -207,7 +204,7 @@ class GuestLogs(BaseDatastoreManager, abc.ABC):
             steps.append(self._switch_step(log, bool(enable)))
         elif publish and log.kind is LogKind.USER:
             # Also of a log that is on: an agent that died may have switched it, and the next one has to know that.
-            steps.append(dataclasses.replace(self._switch_step(log, True), do=lambda: self._switch_on(log)))
+            steps.append(msgspec.structs.replace(self._switch_step(log, True), do=lambda: self._switch_on(log)))
         if publication and discard:
             steps.append(Step("discard what was published", publication.discard))
         if publication and publish:

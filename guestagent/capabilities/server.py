@@ -1,13 +1,13 @@
 """A database server as a process: prepare's outline, starts and stops, and its status."""
 
 import abc
-import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from oslo_log import log
 
 from guestagent.capabilities.configuration import Configurable, contents_of
@@ -32,8 +32,7 @@ REVIVALS = 3
 """How often in a row a server that died is started again before it is left for a person to look at."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Preparation:
+class Preparation(msgspec.Struct, frozen=True):
     """What prepare and rebuild were asked for, as far as a plan needs it.
 
     :ivar memory_mb: the flavour's memory in MiB, if it was said.
@@ -49,7 +48,7 @@ class Preparation:
     device_path: str | None = None
     mount_point: str | None = None
     config_contents: str | None = None
-    overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+    overrides: dict[str, Any] = msgspec.field(default_factory=dict)
     datastore_version: str | None = None
     fill: Callable[[Path], None] | None = None
 
@@ -157,13 +156,13 @@ class ManagedServer(Configurable, abc.ABC):
             "start with a new configuration",
             [
                 # The way back ends with the server running on what it had.
-                dataclasses.replace(self.stop_step(), undo=lambda _: self.start_server()),
+                msgspec.structs.replace(self.stop_step(), undo=lambda _: self.start_server()),
                 # A start that fails takes it back, so that an agent that comes after a crash has to write it again.
-                dataclasses.replace(
+                msgspec.structs.replace(
                     self.configuration_step("write the base configuration", lambda: self.write_base(contents)),
                     volatile=True,
                 ),
-                dataclasses.replace(self.start_step(), undo=lambda _: self.stop_server()),
+                msgspec.structs.replace(self.start_step(), undo=lambda _: self.stop_server()),
             ],
         )
         self.guest.record.change(wanted=Wanted.RUNNING)

@@ -2,7 +2,6 @@
 
 import abc
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -48,15 +47,13 @@ class Setting(msgspec.Struct):
         return f"Setting(mode={self.mode!r})"
 
 
-@dataclasses.dataclass
-class Outcome:
+class Outcome(msgspec.Struct):
     """What a change of the setting has shown."""
 
     restart_required: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class TlsFiles:
+class TlsFiles(msgspec.Struct, frozen=True):
     """The certificate files of a server in a directory of their own, mode 0600.
 
     A crash between two of them leaves a pair that does not match; a rollback, or the same change
@@ -204,7 +201,7 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         outcome = Outcome()
         change = self._change_step("go back to the previous setting", self._known_previous, outcome)
         steps = [
-            dataclasses.replace(change, done=lambda: self._previous() is None),
+            msgspec.structs.replace(change, done=lambda: self._previous() is None),
             Step("forget the previous setting", lambda: self._keep(None), keep=self._kept, undo=self._keep),
         ]
         self.guest.carry_out(Plan("roll TLS back", steps))

@@ -5,7 +5,6 @@ its arguments, its docstring is its documentation, and the decorator makes its d
 supported". Declaring it is all it takes to make it callable, refusable and documented.
 """
 
-import dataclasses
 import functools
 import inspect
 import typing
@@ -35,8 +34,7 @@ class Capability:
     datastore_name: str = "unknown"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Call:
+class Call(msgspec.Struct, frozen=True, eq=False, dict=True):
     """One declared call.
 
     :ivar name: the method's name on the wire.
@@ -68,7 +66,7 @@ class Call:
     once: tuple[str, str] | None
     makes_backup: bool
     namespaces: tuple[str, ...]
-    refusal: Callable[..., Any] = dataclasses.field(repr=False)
+    refusal: Callable[..., Any]
 
     @property
     def documentation(self) -> str:

@@ -1,16 +1,16 @@
 """Who asks, and for whom: the request context as it travelled."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
+
+import msgspec
 
 from guestagent.contract.errors import one_line
 
 LONGEST_ID: Final = 64
 
 
-@dataclasses.dataclass(frozen=True)
-class RequestContext:
+class RequestContext(msgspec.Struct, frozen=True):
     """The context of one request, kept verbatim so that it can be sent back to the conductor.
 
     :ivar values: what arrived, unknown keys included. Trove's keys are ``user``, ``project_id``,
@@ -18,7 +18,11 @@ class RequestContext:
         ``trove_notification``. ``auth_token`` may be among them and is never logged.
     """
 
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    values: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Without the values, which may hold a token."""
+        return f"RequestContext({self.request_id!r})"
 
     @property
     def request_id(self) -> str:

@@ -2,12 +2,12 @@
 
 import abc
 import contextlib
-import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 from oslo_log import log
 
 from guestagent.contract.errors import GuestAgentError, Interrupted, SystemFailure
@@ -45,7 +45,7 @@ class Engine(abc.ABC):
 
         :raises GuestAgentError: of the step; of whoever cancelled; or of the time when an earlier agent failed here.
         """
-        plan = dataclasses.replace(plan, name=f"{self.operation.scope}{plan.name}")
+        plan = msgspec.structs.replace(plan, name=f"{self.operation.scope}{plan.name}")
         earlier = self.journal.plan(self.operation, plan.name)
         if self.operation.given_up is not None and earlier.is_over:
             return  # what it did stays; the way back begins where the earlier agent was

@@ -1,6 +1,5 @@
 """The instance's record: what the agent knows about itself when it starts again."""
 
-import dataclasses
 import threading
 from typing import Any
 
@@ -12,8 +11,7 @@ from guestagent.contract.states import Phase, Role, Wanted
 from guestagent.operations.store import Store
 
 
-@dataclasses.dataclass(frozen=True)
-class Instance:
+class Instance(msgspec.Struct, frozen=True):
     """A snapshot of the record.
 
     :ivar phase: how far the instance has come.
@@ -64,7 +62,7 @@ class InstanceRecord:
         :raises SystemFailure: the disk refuses; the record is as it was.
         """
         with self._lock:
-            changed = dataclasses.replace(self._current, **values)
+            changed = msgspec.structs.replace(self._current, **values)
             if changed != self._current:
                 text = msgspec.json.encode(changed).decode()
                 with self._store.change() as connection:

@@ -1,10 +1,11 @@
 """The journal: every operation and its steps, written down before they happen and when they have."""
 
-import dataclasses
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from guestagent.contract.errors import GuestAgentError
 from guestagent.contract.operations import CodePath, OperationDetails, OperationState, StepDetails
@@ -23,16 +24,14 @@ class Duplicate(GuestAgentError):
     sentence = "'{operation}' (request {request_id}) is operation {operation_id} already and is not done twice."
 
 
-@dataclasses.dataclass(frozen=True)
-class StepRecord:
+class StepRecord(msgspec.Struct, frozen=True):
     """What is known of a step from earlier: its state, and what was kept for its undoing."""
 
     state: str
     kept: Any = None
 
 
-@dataclasses.dataclass(frozen=True)
-class PlanRecord:
+class PlanRecord(msgspec.Struct, frozen=True):
     """What is known of a plan from earlier.
 
     :ivar steps: those that were begun, by name.
@@ -41,14 +40,13 @@ class PlanRecord:
     :ivar is_over: another plan, which is not inside of it, was begun after it.
     """
 
-    steps: Mapping[str, StepRecord] = dataclasses.field(default_factory=dict)
+    steps: Mapping[str, StepRecord] = msgspec.field(default_factory=dict)
     error: str | None = None
     inner: frozenset[str] = frozenset()
     is_over: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Unfinished:
+class Unfinished(msgspec.Struct, frozen=True):
     """An operation that an earlier agent did not live to the end of, or to tell the end of.
 
     :ivar attempts: how many agents have taken it up so far.

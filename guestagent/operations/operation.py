@@ -1,12 +1,13 @@
 """An operation: one change that was asked for, from its acceptance to its end."""
 
 import contextlib
-import dataclasses
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from guestagent.contract.errors import Cancelled, GuestAgentError, NotCancellable
 from guestagent.contract.operations import CodePath, OperationState
@@ -14,8 +15,7 @@ from guestagent.operations.plan import Plan, Step
 from guestagent.system.waiting import Interruption
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What an operation was asked for, as it is needed to do it once more.
 
     :ivar namespace: of the call.
@@ -27,15 +27,18 @@ class Request:
     """
 
     namespace: str
-    arguments: Mapping[str, Any] | None = dataclasses.field(repr=False)
-    context: Mapping[str, Any] = dataclasses.field(repr=False)
+    arguments: Mapping[str, Any] | None
+    context: Mapping[str, Any]
     message_id: str | None = None
     subject: str | None = None
     awaited: bool = False
 
+    def __repr__(self) -> str:
+        """Without the arguments and the context, which may hold secrets."""
+        return f"Request({self.namespace!r}, {self.message_id!r}, {self.subject!r})"
 
-@dataclasses.dataclass(eq=False)
-class Operation:
+
+class Operation(msgspec.Struct, eq=False):
     """A change that was asked for.
 
     :ivar name: the call.
@@ -54,7 +57,7 @@ class Operation:
     work: Callable[[], Any]
     request: Request | None = None
     ended: Callable[["Operation"], None] = lambda operation: None
-    id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
     path: CodePath = CodePath.LEGACY
     resumed: bool = False
     given_up: GuestAgentError | None = None
@@ -64,9 +67,9 @@ class Operation:
     scope: str = ""
     percent: float | None = None
     cancellable: bool = True
-    accepted_at: float = dataclasses.field(default_factory=time.time)
-    started: threading.Event = dataclasses.field(default_factory=threading.Event)
-    interruption: Interruption = dataclasses.field(default_factory=Interruption)
+    accepted_at: float = msgspec.field(default_factory=time.time)
+    started: threading.Event = msgspec.field(default_factory=threading.Event)
+    interruption: Interruption = msgspec.field(default_factory=Interruption)
     _clock: float = 0.0
     _whole: tuple[int, int] = (0, 1)
 

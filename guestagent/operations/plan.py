@@ -1,12 +1,12 @@
 """Plans: a change written as the list of its named steps."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+
+class Step(msgspec.Struct, frozen=True):
     """One step of a plan; doing it twice does no harm.
 
     :ivar name: what it does, in words that fit "… done"; no other step of its plan has it.
@@ -31,8 +31,7 @@ class Step:
     timeout: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The steps of a change, in their order.
 
     :ivar name: no other plan of the same call has it.
@@ -46,8 +45,7 @@ class Plan:
     resumable: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class StepDone:
+class StepDone(msgspec.Struct, frozen=True):
     """A step has ended well; ``number`` counts from 1, ``seconds`` is what it took."""
 
     plan: str

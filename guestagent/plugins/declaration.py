@@ -1,16 +1,15 @@
 """What the image and the control plane declare, read from the options and checked against each other."""
 
-import dataclasses
 from typing import Self
 
+import msgspec
 from oslo_config import cfg
 
 from guestagent.plugins.errors import NoGuestId, NothingDeclared, OtherDatastore
 from guestagent.plugins.installed import Group, installed, names
 
 
-@dataclasses.dataclass(frozen=True)
-class Declaration:
+class Declaration(msgspec.Struct, frozen=True):
     """The names that are loaded, and none but them.
 
     :ivar guest_id: the instance's id.

@@ -1,10 +1,11 @@
 """What is installed: the entry points of the runtime's groups, read without importing any of them."""
 
-import dataclasses
 import enum
 import functools
 from collections.abc import Iterable
 from importlib import metadata
+
+import msgspec
 
 
 class Group(enum.StrEnum):
@@ -53,8 +54,7 @@ class Package:
         return self._distribution.metadata
 
 
-@dataclasses.dataclass(frozen=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """One entry point.
 
     :ivar group: the group that it is offered in.

@@ -1,10 +1,10 @@
 """Loading exactly what is declared: nothing else of what is installed is imported."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import msgspec
 from oslo_log import log
 from stevedore.driver import DriverManager
 
@@ -36,8 +36,7 @@ Base = TypeVar("Base")
 Strategy = TypeVar("Strategy", bound="BaseBackupStrategy | BaseArchiveStrategy | BaseReplicationStrategy")
 
 
-@dataclasses.dataclass(frozen=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What the image declares, imported; classes by their declared names, in the image's order.
 
     :ivar description: for the capability document: under ``datastore`` a plugin, under ``strategies`` a

@@ -1,6 +1,6 @@
 """What the installed datastores support, call by call; it imports them all, so it is for authors and not for agents."""
 
-import dataclasses
+import msgspec
 
 from guestagent import contract
 from guestagent.contract.call import Call
@@ -9,8 +9,7 @@ from guestagent.plugins.installed import Group, installed
 from guestagent.plugins.loader import load_one
 
 
-@dataclasses.dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One datastore.
 
     :ivar version: of its distribution.

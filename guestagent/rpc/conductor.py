@@ -5,12 +5,12 @@ the message.
 """
 
 import collections
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import oslo_messaging
 from oslo_log import log
 
@@ -29,8 +29,7 @@ ONLY_IF_HEARD = oslo_messaging.TransportOptions(at_least_once=True)
 """Has the broker refuse what it would otherwise throw away, because there is no queue for it."""
 
 
-@dataclasses.dataclass(eq=False)
-class _Report:
+class _Report(msgspec.Struct, eq=False):
     """A message that waits to be sent.
 
     :ivar confirmed: the conductor is to answer that it has worked on it.

@@ -2,10 +2,10 @@
 
 import abc
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
+import msgspec
 from oslo_config import cfg
 
 from guestagent.contract.context import RequestContext
@@ -41,8 +41,7 @@ class UnsafeName(InvalidValue):
     id = "storage.unsafe-name"
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """An object that is to become a part of another one.
 
     :ivar name: of the object, in the same container.
@@ -55,8 +54,7 @@ class Part:
     md5: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """An object that was made of parts.
 
     :ivar location: what the control plane keeps, and what :meth:`BaseStorage.locate` understands.

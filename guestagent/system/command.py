@@ -1,7 +1,6 @@
 """Short external commands: run to their end, within a time, and never through a shell."""
 
 import contextlib
-import dataclasses
 import os
 import pwd
 import select
@@ -12,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypedDict
 
+import msgspec
 from oslo_log import log
 
 from guestagent.contract.errors import NotFound, SystemFailure
@@ -36,8 +36,7 @@ SHORTEST_ECHO = 6
 """So many characters in a row that a command repeats from its standard input are taken for a piece of a secret."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Completed:
+class Completed(msgspec.Struct, frozen=True):
     """How a command ended.
 
     :ivar code: its exit code, one of those that the caller accepts.

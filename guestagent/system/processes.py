@@ -1,20 +1,20 @@
 """Who keeps the database's process: the interface that ``plain`` and ``systemd`` fulfil."""
 
 import abc
-import dataclasses
 import enum
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from guestagent.system.command import identity
 
 LOG_MODE = 0o640
 
 
-@dataclasses.dataclass(frozen=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """A long-running process.
 
     :ivar name: letters, digits and dashes; unique among the agents of a machine.

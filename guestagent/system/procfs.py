@@ -1,13 +1,14 @@
 """What the kernel knows of processes, read so that a re-used process id is never taken for the old one."""
 
 import contextlib
-import dataclasses
 import os
 import select
 import signal
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from guestagent.system import waiting
 
@@ -16,8 +17,7 @@ GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 """A process that ended, or that the mount options of /proc hide from this account."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Process:
+class Process(msgspec.Struct, frozen=True, eq=False):
     """One process, as it was when it was looked at.
 
     Two of them are equal when they are the same process.
@@ -29,9 +29,15 @@ class Process:
 
     pid: int
     started: int
-    parent: int = dataclasses.field(compare=False)
-    session: int = dataclasses.field(compare=False)
-    ended: bool = dataclasses.field(compare=False)
+    parent: int
+    session: int
+    ended: bool
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Process) and (self.pid, self.started) == (other.pid, other.started)
+
+    def __hash__(self) -> int:
+        return hash((self.pid, self.started))
 
     def is_running(self) -> bool:
         """Whether this very process is still there now."""

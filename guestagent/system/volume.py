@@ -1,7 +1,6 @@
 """Volumes: block devices with one file system, mounted by the agent and not by fstab."""
 
 import contextlib
-import dataclasses
 import os
 import re
 import stat
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from oslo_log import log
 
 from guestagent.contract.errors import InvalidValue, NotFound, SystemFailure
@@ -32,8 +32,7 @@ FORMAT_TIMEOUT = 900
 GROW_TIMEOUT = 3600
 
 
-@dataclasses.dataclass(frozen=True)
-class Space:
+class Space(msgspec.Struct, frozen=True):
     """The space of a file system, in blocks.
 
     :ivar block_size: bytes.
@@ -55,8 +54,7 @@ def space(path: Path) -> Space:
     return Space(found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail)
 
 
-@dataclasses.dataclass(frozen=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """One line of the kernel's table of mounts.
 
     :ivar device: the device's number, as in ``st_rdev`` of its node.

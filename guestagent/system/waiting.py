@@ -7,7 +7,6 @@ applied they are plain waits.
 
 import contextlib
 import contextvars
-import dataclasses
 import math
 import os
 import select
@@ -15,11 +14,12 @@ import threading
 import time
 from collections.abc import Iterator
 
+import msgspec
+
 from guestagent.contract.errors import GuestAgentError, TimedOut
 
 
-@dataclasses.dataclass(frozen=True)
-class _Limit:
+class _Limit(msgspec.Struct, frozen=True):
     """The end of a step's time, by the monotonic clock; ``seconds`` is what it was given."""
 
     step: str
@@ -27,8 +27,7 @@ class _Limit:
     deadline: float
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scope:
+class _Scope(msgspec.Struct, frozen=True):
     """What counts in a block: its nearest limit, and whether it hears of a cancel."""
 
     limit: _Limit | None = None
@@ -80,7 +79,7 @@ class Interruption:
         if seconds is not None:
             limit = _Limit(step, seconds, time.monotonic() + seconds)
             if before.limit is None or limit.deadline < before.limit.deadline:
-                self._scope = dataclasses.replace(before, limit=limit)
+                self._scope = msgspec.structs.replace(before, limit=limit)
         try:
             yield
         finally:

@@ -1,8 +1,9 @@
 """The syntax of MariaDB's option files."""
 
-import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import msgspec
 
 from guestagent.contract.errors import InvalidValue
 
@@ -16,8 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.,:/*+-]+")
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
-@dataclasses.dataclass(frozen=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One option of a file.
 
     :ivar section: the section that it stands in.

@@ -1,8 +1,9 @@
 """Asking the server's program, without starting a server, what it thinks of a configuration."""
 
-import dataclasses
 import re
 from pathlib import Path
+
+import msgspec
 
 from guestagent.contract.errors import DatastoreError, SystemFailure
 from guestagent.system import command
@@ -27,8 +28,7 @@ _VARIABLES = re.compile(r"^Variables \(--variable-name=value\).*?^-+ -+\n(.*?)^$
 _VERSION = re.compile(r"Ver (\d+)\.(\d+)\.(\d+)")
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What the server thinks of a configuration.
 
     :ivar complaints: what keeps it, or a part of it, from starting, in its own words.

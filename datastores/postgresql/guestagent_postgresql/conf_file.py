@@ -1,8 +1,9 @@
 """The syntax of PostgreSQL's configuration files, see its documentation, "Setting Parameters"."""
 
-import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import msgspec
 
 from guestagent.contract.errors import InvalidValue
 
@@ -16,8 +17,7 @@ _ESCAPED = re.compile(r"''|\\(.)")
 _INCLUDES = frozenset({"include", "include_dir", "include_if_exists"})
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One setting of a file.
 
     :ivar name: as :func:`normalised`.

@@ -1,11 +1,11 @@
 """Where everything of one server lies."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
+
+class Layout(msgspec.Struct, frozen=True):
     """The places of one server's files.
 
     The data are one level below the mount point, so that what a file system keeps at its root

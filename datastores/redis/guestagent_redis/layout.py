@@ -1,7 +1,8 @@
 """Where everything of one server lies."""
 
-import dataclasses
 from pathlib import Path
+
+import msgspec
 
 USERS_FILE = "users.acl"
 DUMP = "dump.rdb"
@@ -9,8 +10,7 @@ APPEND_DIR = "appendonlydir"
 APPEND_FILE = "appendonly.aof"
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The places of one server's files.
 
     The data are one level below the mount point, where only the agent writes.

@@ -1,8 +1,9 @@
 """Asking the server's program, without starting a server, what it thinks of a configuration."""
 
-import dataclasses
 import re
 from pathlib import Path
+
+import msgspec
 
 from guestagent.contract.errors import DatastoreError, SystemFailure
 from guestagent.system import command
@@ -19,8 +20,7 @@ _COMPLAINT = re.compile(r"^>>> '(.*)'\n(.+)$", re.MULTILINE)
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)\.(\d+)")
 
 
-@dataclasses.dataclass(frozen=True)
-class Complaint:
+class Complaint(msgspec.Struct, frozen=True):
     """What a server does not take.
 
     :ivar line: the line of its configuration.

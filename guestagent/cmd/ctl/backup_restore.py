@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import dataclasses
 import shutil
 import signal
 import sys
@@ -35,8 +34,7 @@ ENDS = (signal.SIGTERM, signal.SIGHUP)
 """What ends the program where nobody types Ctrl-C; the gigabytes must not stay."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scratch:
+class _Scratch(msgspec.Struct, frozen=True):
     """Directories of one test, the last two of the server's account."""
 
     state: Path

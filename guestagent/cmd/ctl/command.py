@@ -1,9 +1,10 @@
 """What every command shares: its options, and the two forms of its answer."""
 
 import argparse
-import dataclasses
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from guestagent.contract.errors import GuestAgentError
 
@@ -15,8 +16,7 @@ class WrongUse(GuestAgentError):
     sentence = "{problem}; 'guestagentctl {command} --help' shows examples."
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a command found.
 
     :ivar value: for programs, in types that JSON has.
@@ -27,8 +27,7 @@ class Answer:
     text: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command of the program.
 
     :ivar name: as it is typed.

@@ -1,11 +1,11 @@
 """From an empty directory to a running server, and what happens when that is interrupted or repeated."""
 
-import dataclasses
 import logging
 import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pymysql
 import pytest
 from guestagent_mariadb.manager import MariaDBManager
@@ -253,5 +253,5 @@ class _CutShort(OperationQueue):
 
 
 def _failing_after(manager: MariaDBManager, steps: int) -> MariaDBManager:
-    manager.guest = dataclasses.replace(manager.guest, operations=_CutShort(manager.guest, steps))
+    manager.guest = msgspec.structs.replace(manager.guest, operations=_CutShort(manager.guest, steps))
     return manager

@@ -1,11 +1,11 @@
 """From an empty directory to a running server, and what happens when that is interrupted or repeated."""
 
-import dataclasses
 import logging
 import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from guestagent_redis.manager import RedisManager
 from guestagent_redis.resp import Refused
@@ -208,6 +208,6 @@ class TestClaim:
 
 def test_a_record_that_is_lost_is_found_again(guest: Machine, manager: RedisManager) -> None:
     assert manager.recognise() == {"read_only": False, "tls_mode": None}
-    manager.guest = dataclasses.replace(manager.guest, state_dir=guest.directory / "another")
+    manager.guest = msgspec.structs.replace(manager.guest, state_dir=guest.directory / "another")
     manager.administrator.credentials = guest.directory / "another"
     assert manager.recognise() is None

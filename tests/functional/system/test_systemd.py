@@ -1,6 +1,5 @@
 """The systemd process control; runs inside the container of test_container.py only."""
 
-import dataclasses
 import os
 import re
 import signal
@@ -11,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestagent.conformance.poll import eventually
@@ -38,7 +38,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def program(service: Service, code: str) -> Service:
-    return dataclasses.replace(service, argv=[sys.executable, "-c", textwrap.dedent(code)])
+    return msgspec.structs.replace(service, argv=[sys.executable, "-c", textwrap.dedent(code)])
 
 
 def pid_of(control: SystemdControl, service: Service) -> int:
@@ -105,7 +105,7 @@ def test_a_service_that_ends_is_a_crash_between_its_restarts(control: SystemdCon
 def test_a_service_that_cannot_run_is_given_up_and_can_be_started_again(
     control: SystemdControl, service: Service
 ) -> None:
-    control.start(dataclasses.replace(service, argv=["/usr/bin/false"]))
+    control.start(msgspec.structs.replace(service, argv=["/usr/bin/false"]))
 
     def given_up() -> bool:
         done = subprocess.run(["systemctl", "is-failed", UNIT], check=False, capture_output=True, timeout=60)
@@ -152,7 +152,7 @@ def test_a_process_that_does_not_end_is_reported_and_not_killed(control: Systemd
         time.sleep(600)
         """,
     )
-    stubborn = dataclasses.replace(stubborn, stop_signal=signal.SIGINT)
+    stubborn = msgspec.structs.replace(stubborn, stop_signal=signal.SIGINT)
     control.start(stubborn)
     eventually(lambda: "ready" in service.log.read_text())
     with pytest.raises(SystemFailure, match="not killed"):
@@ -167,7 +167,7 @@ def test_a_process_that_does_not_end_is_reported_and_not_killed(control: Systemd
 
 def test_the_stop_signal_is_the_services_own(control: SystemdControl, service: Service) -> None:
     polite = program(
-        dataclasses.replace(service, stop_signal=signal.SIGINT),
+        msgspec.structs.replace(service, stop_signal=signal.SIGINT),
         """
         import signal, sys, time
         signal.signal(signal.SIGINT, lambda *_: sys.exit(print("interrupted", flush=True)))
@@ -221,7 +221,7 @@ WORDS = [
 
 
 def test_every_word_arrives_as_it_was(control: SystemdControl, service: Service) -> None:
-    printing = dataclasses.replace(service, argv=["/usr/bin/printf", "%s\\0", *WORDS])
+    printing = msgspec.structs.replace(service, argv=["/usr/bin/printf", "%s\\0", *WORDS])
     control.start(printing)
     eventually(lambda: control.state(printing) is ProcessState.CRASHED)
     assert service.log.read_bytes().decode().split("\0")[:-1] == WORDS
@@ -231,13 +231,13 @@ def test_a_program_in_an_odd_place_is_found(control: SystemdControl, service: Se
     odd = tmp_path / "odd $HOME %n Größe"
     odd.mkdir()
     (odd / "sleep").symlink_to("/usr/bin/sleep")
-    there = dataclasses.replace(service, argv=[str(odd / "sleep"), "600"])
+    there = msgspec.structs.replace(service, argv=[str(odd / "sleep"), "600"])
     control.start(there)
     assert control.state(there) is ProcessState.RUNNING
 
 
 def test_limits_account_and_environment(control: SystemdControl, service: Service) -> None:
-    control.start(dataclasses.replace(service, user="nobody", open_files=123))
+    control.start(msgspec.structs.replace(service, user="nobody", open_files=123))
     pid = pid_of(control, service)
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert re.search(r"^Max open files +123 +123 ", limits, re.MULTILINE)
@@ -258,13 +258,13 @@ def test_output_is_appended_to_a_log_that_others_cannot_read(control: SystemdCon
 
 def test_a_program_that_is_not_there_is_told(control: SystemdControl, service: Service) -> None:
     with pytest.raises(SystemFailure, match="systemctl failed"):
-        control.start(dataclasses.replace(service, argv=["/no/such/program"]))
+        control.start(msgspec.structs.replace(service, argv=["/no/such/program"]))
     assert control.state(service) is ProcessState.STOPPED
 
 
 def test_an_end_at_once_is_a_crash_and_no_failure_to_start(control: SystemdControl, service: Service) -> None:
     # systemd reports the one or the other, whichever comes first.
-    failing = dataclasses.replace(service, argv=["/usr/bin/false"])
+    failing = msgspec.structs.replace(service, argv=["/usr/bin/false"])
     for _ in range(5):
         control.start(failing)
         assert control.state(failing) in (ProcessState.CRASHED, ProcessState.RUNNING)
@@ -273,7 +273,7 @@ def test_an_end_at_once_is_a_crash_and_no_failure_to_start(control: SystemdContr
 
 def test_an_account_that_is_not_there_is_told(control: SystemdControl, service: Service) -> None:
     with pytest.raises(NotFound, match="nobody-at-all"):
-        control.start(dataclasses.replace(service, user="nobody-at-all"))
+        control.start(msgspec.structs.replace(service, user="nobody-at-all"))
     assert control.state(service) is ProcessState.STOPPED
 
 

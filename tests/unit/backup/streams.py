@@ -1,6 +1,5 @@
 """Streams to back up, a store that fails, and the two ways through both."""
 
-import dataclasses
 import random
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -126,7 +125,7 @@ def manifest_of(written: Written) -> Manifest:
         parent_location=None,
         started=0.0,
         ended=written.taken.ended,
-        **{field.name: getattr(written, field.name) for field in dataclasses.fields(written) if field.name != "taken"},
+        **{field: getattr(written, field) for field in written.__struct_fields__ if field != "taken"},
     )
 
 

@@ -1,6 +1,5 @@
 """Logs on their way into a store: what is there, what waits, and what is given up."""
 
-import dataclasses
 import time
 from pathlib import Path
 
@@ -113,7 +112,7 @@ def test_a_log_that_cannot_be_read_is_said(desk_: Desk, monkeypatch: pytest.Monk
     closed = desk_.strategy.closed
 
     def with_another() -> list[Log]:
-        other = dataclasses.replace(closed()[0], name="other", path=Path("/nonexistent/log"))
+        other = msgspec.structs.replace(closed()[0], name="other", path=Path("/nonexistent/log"))
         return [*closed(), other]
 
     monkeypatch.setattr(desk_.strategy, "closed", with_another)

@@ -3,11 +3,11 @@
 import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace as but
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace as but
 from oslo_config import cfg
 
 from guestagent.backup import draft, encryption, writer

@@ -3,10 +3,10 @@
 import hashlib
 import threading
 import time
-from dataclasses import replace as but
 
 import msgspec
 import pytest
+from msgspec.structs import replace as but
 
 from guestagent.backup import reader
 from guestagent.backup.compression import METHODS, BlockDamaged

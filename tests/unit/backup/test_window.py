@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from oslo_config import cfg
 
 from guestagent.backup import replay
@@ -153,7 +154,7 @@ def segment(name: str) -> str:
         (lambda made: made.storage.delete(CONTEXT, CONTAINER, segment("log.002-1022")), SegmentMissing),
         (lambda made: made.storage.put(CONTEXT, CONTAINER, segment("log.002-1022"), [b"x"]), SegmentDamaged),
         (lambda made: made.conf.set_override("encryption_keys", ["first:" + "cd" * 32], "backup"), WrongKey),
-        (lambda made: made.strategy.server.__dict__.update(datastore="other"), InvalidValue),
+        (lambda made: setattr(made.strategy, "server", replace(made.strategy.server, datastore="other")), InvalidValue),
         (lambda made: setattr(Ledger, "version", 2), ManifestInvalid),
     ],
     ids=["no segment", "a damaged segment", "another key", "another datastore", "an older strategy"],

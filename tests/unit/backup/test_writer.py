@@ -4,9 +4,9 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace as but
 
 import pytest
+from msgspec.structs import replace as but
 
 from guestagent.backup import encryption, writer
 from guestagent.backup.keyring import Keyring

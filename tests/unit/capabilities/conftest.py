@@ -1,10 +1,10 @@
 """A guest for small managers: real options, record, storage and process control; reports are written down."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from oslo_config import cfg
 
@@ -57,7 +57,7 @@ def make_guest(conf: cfg.ConfigOpts, reported: list[ServiceStatus]) -> Iterator[
             storage={"local": LocalStorage(conf)},
             report=reported.append,
         )
-        return dataclasses.replace(guest, **parts)
+        return msgspec.structs.replace(guest, **parts)
 
     yield make
     for store in stores:

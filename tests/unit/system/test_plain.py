@@ -1,7 +1,6 @@
 """The plain process control, with real processes."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import pwd
@@ -16,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestagent.conformance.poll import eventually
@@ -44,7 +44,7 @@ def control(tmp_path: Path) -> PlainControl:
 
 
 def program(service: Service, code: str) -> Service:
-    return dataclasses.replace(service, argv=[sys.executable, "-c", textwrap.dedent(code)])
+    return msgspec.structs.replace(service, argv=[sys.executable, "-c", textwrap.dedent(code)])
 
 
 def pid_of(control: PlainControl, service: Service) -> int:
@@ -131,7 +131,7 @@ def test_a_log_that_is_a_link_is_refused(control: PlainControl, service: Service
 
 
 def test_limits_are_those_of_the_service(control: PlainControl, service: Service) -> None:
-    control.start(dataclasses.replace(service, open_files=123))
+    control.start(msgspec.structs.replace(service, open_files=123))
     pid = pid_of(control, service)
     eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (123, 123)
@@ -139,7 +139,7 @@ def test_limits_are_those_of_the_service(control: PlainControl, service: Service
 
 
 def test_core_dumps_are_allowed_when_the_service_says_so(control: PlainControl, service: Service) -> None:
-    control.start(dataclasses.replace(service, core_dumps=True))
+    control.start(msgspec.structs.replace(service, core_dumps=True))
     pid = pid_of(control, service)
     eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
@@ -160,7 +160,7 @@ def test_an_end_that_nobody_asked_for_is_a_crash(control: PlainControl, service:
 
 
 def test_a_program_that_ends_at_once_is_a_crash(control: PlainControl, service: Service) -> None:
-    failing = dataclasses.replace(service, argv=["/usr/bin/false"])
+    failing = msgspec.structs.replace(service, argv=["/usr/bin/false"])
     control.start(failing)
     eventually(lambda: control.state(failing) is ProcessState.CRASHED)
 
@@ -223,7 +223,7 @@ def start_from_another_agent(service: Service, tmp_path: Path, preparation: str)
 def test_a_start_that_never_happened_is_no_crash(control: PlainControl, service: Service, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "database.json").write_text('{"process": null, "stopping": false}')
-    elsewhere = dataclasses.replace(service, argv=["/usr/bin/sleep", "601.5"])
+    elsewhere = msgspec.structs.replace(service, argv=["/usr/bin/sleep", "601.5"])
     assert control.state(elsewhere) is ProcessState.STOPPED
 
 
@@ -236,7 +236,7 @@ def test_an_id_that_another_process_has_now_is_not_the_service(
         try:
             found = procfs.look_up(stranger.pid)
             assert found is not None
-            record = {"process": dataclasses.asdict(dataclasses.replace(found, started=found.started - 1))}
+            record = {"process": msgspec.structs.asdict(msgspec.structs.replace(found, started=found.started - 1))}
             (tmp_path / "run" / "database.json").write_text(json.dumps(record))
             assert control.state(service) is ProcessState.CRASHED
             assert control.pid(service) is None
@@ -263,7 +263,7 @@ def test_a_damaged_record_is_told_and_nothing_is_started(
 
 def test_the_stop_signal_is_the_services_own(control: PlainControl, service: Service) -> None:
     polite = program(
-        dataclasses.replace(service, stop_signal=signal.SIGINT),
+        msgspec.structs.replace(service, stop_signal=signal.SIGINT),
         """
         import signal, sys, time
         signal.signal(signal.SIGINT, lambda *_: sys.exit(print("interrupted", flush=True)))
@@ -388,19 +388,19 @@ def test_a_stop_ends_what_a_crash_left_behind(control: PlainControl, service: Se
 
 def test_a_program_that_is_not_there_is_told(control: PlainControl, service: Service) -> None:
     with pytest.raises(SystemFailure, match="there is no program /no/such/program"):
-        control.start(dataclasses.replace(service, argv=["/no/such/program"]))
+        control.start(msgspec.structs.replace(service, argv=["/no/such/program"]))
     assert control.state(service) is ProcessState.STOPPED
 
 
 def test_an_account_that_is_not_there_is_told(control: PlainControl, service: Service) -> None:
     with pytest.raises(NotFound, match="nobody-at-all"):
-        control.start(dataclasses.replace(service, user="nobody-at-all"))
+        control.start(msgspec.structs.replace(service, user="nobody-at-all"))
     assert control.state(service) is ProcessState.STOPPED
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch accounts")
 def test_root_starts_it_as_the_services_account(control: PlainControl, service: Service) -> None:
-    control.start(dataclasses.replace(service, user="nobody"))
+    control.start(msgspec.structs.replace(service, user="nobody"))
     pid = pid_of(control, service)
     assert Path(f"/proc/{pid}").stat().st_uid == service.log.stat().st_uid != 0
     groups = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Groups:")]

@@ -1,8 +1,8 @@
 """What is written into a unit; that systemd reads it so is tested where a systemd runs."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestagent.contract.errors import InvalidValue, SystemFailure
@@ -43,7 +43,7 @@ def settings(service: Service) -> dict[str, str]:
 
 
 def test_a_unit_says_what_the_service_says() -> None:
-    said = settings(dataclasses.replace(SERVICE, user="mysql", stop_signal=2, open_files=123))
+    said = settings(msgspec.structs.replace(SERVICE, user="mysql", stop_signal=2, open_files=123))
     assert said["ExecStart"] == '":/usr/sbin/server" "--datadir=/data"'
     assert said["User"] == "mysql"
     assert said["KillSignal"] == "SIGINT"
@@ -58,25 +58,25 @@ def test_a_service_without_an_account_runs_as_the_agent_does() -> None:
 
 
 def test_core_dumps_are_allowed_when_the_service_says_so() -> None:
-    assert settings(dataclasses.replace(SERVICE, core_dumps=True))["LimitCORE"] == "infinity"
+    assert settings(msgspec.structs.replace(SERVICE, core_dumps=True))["LimitCORE"] == "infinity"
 
 
 @pytest.mark.parametrize("value", ["a\nExecStartPre=/bin/id", "a b", "a\\", "", "a\x1b"])
 def test_no_value_can_end_its_line(value: str) -> None:
     with pytest.raises(InvalidValue):
-        systemd.unit(dataclasses.replace(SERVICE, user=value))
+        systemd.unit(msgspec.structs.replace(SERVICE, user=value))
     with pytest.raises(InvalidValue):
-        systemd.unit(dataclasses.replace(SERVICE, log=Path(f"/{value}\n")))
+        systemd.unit(msgspec.structs.replace(SERVICE, log=Path(f"/{value}\n")))
 
 
 def test_percent_signs_of_paths_are_no_specifiers() -> None:
-    assert settings(dataclasses.replace(SERVICE, log=Path("/log/%n")))["StandardOutput"] == "append:/log/%%n"
+    assert settings(msgspec.structs.replace(SERVICE, log=Path("/log/%n")))["StandardOutput"] == "append:/log/%%n"
 
 
 @pytest.mark.parametrize("character", ['"', "'", "\\", "\n"])
 def test_a_program_that_systemd_would_not_run_is_refused(character: str) -> None:
     with pytest.raises(InvalidValue):
-        systemd.unit(dataclasses.replace(SERVICE, argv=[f"/opt/odd{character}/server"]))
+        systemd.unit(msgspec.structs.replace(SERVICE, argv=[f"/opt/odd{character}/server"]))
 
 
 def test_a_machine_without_systemd_is_told_what_to_set(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ The format is described in MariaDB's Knowledge Base ("Binlog Event Header", "GTI
 are little-endian.
 """
 
-import dataclasses
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
+
+import msgspec
 
 from guestagent_mariadb_binlog.errors import BinaryLogEncrypted, BinaryLogInvalid
 
@@ -95,8 +96,7 @@ class Transaction(NamedTuple):
     gtid: Gtid
 
 
-@dataclasses.dataclass(frozen=True)
-class BinaryLog:
+class BinaryLog(msgspec.Struct, frozen=True):
     """A file.
 
     :raises BinaryLogInvalid: by every method, when it is something else.

@@ -1,10 +1,11 @@
 """The files of the write-ahead log: what they are called, and when what is in them was done."""
 
-import dataclasses
 import datetime
 import re
 from pathlib import Path
 from typing import Self
+
+import msgspec
 
 from guestagent.system import command
 
@@ -17,8 +18,7 @@ _COMMIT = re.compile(r"(?:COMMIT|ABORT)\S* (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)
 READ_SECONDS = 300
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, order=True):
     """One file of the log.
 
     :ivar number: counts the files of a timeline from its beginning.

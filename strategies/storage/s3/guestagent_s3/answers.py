@@ -1,10 +1,11 @@
 """What the store says in XML: read with limits, because who says it may be anybody."""
 
-import dataclasses
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from typing import Any, Final
+
+import msgspec
 
 from guestagent.contract.errors import StorageError
 
@@ -13,8 +14,7 @@ LONGEST: Final = 1 << 23
 LONGEST_ERROR: Final = 1 << 16
 
 
-@dataclasses.dataclass(frozen=True)
-class Complaint:
+class Complaint(msgspec.Struct, frozen=True):
     """Why the store refuses.
 
     :ivar code: for programs, for example ``SlowDown``; empty: it says none.
@@ -27,8 +27,7 @@ class Complaint:
     region: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What a list says of an object.
 
     :ivar size: in bytes; none: it does not say.
@@ -40,8 +39,7 @@ class Entry:
     etag: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Some of the objects of a bucket.
 
     :ivar token: asks for the next page; none: there is none.

@@ -1,13 +1,14 @@
 """One bucket: requests are signed, sent, tried again where that helps, and answered in errors of ours."""
 
 import contextlib
-import dataclasses
 import datetime
 import random
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from guestagent.contract.errors import InvalidValue, StorageError
 from guestagent.storage.http import HttpClient, Response, StorageUnavailable
@@ -25,8 +26,7 @@ LONGEST_PAUSE: Final = 15.0
 Done = TypeVar("Done")
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the store says, all of it."""
 
     response: Response

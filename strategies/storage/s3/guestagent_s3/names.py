@@ -1,7 +1,8 @@
 """Names: what they become in the bucket, and which of them are refused."""
 
-import dataclasses
 from typing import Final, Self
+
+import msgspec
 
 from guestagent.contract.errors import InvalidValue
 from guestagent.storage.base import UnsafeName
@@ -11,8 +12,7 @@ LONGEST: Final = 1024
 """Bytes of a key; S3's own limit."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """Keys are ``<prefix><container>/<name>``, and locations ``s3://<bucket>/<key>``.
 
     :ivar prefix: empty, or ending with ``/``.

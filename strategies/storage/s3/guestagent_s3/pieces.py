@@ -1,13 +1,13 @@
 """What is sent with one request: gathered, because a signature comes before what it signs."""
 
 import base64
-import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
 
+import msgspec
 
-@dataclasses.dataclass(frozen=True)
-class Piece:
+
+class Piece(msgspec.Struct, frozen=True):
     """Some of an object.
 
     :ivar chunks: its bytes; they can be sent again.
