@@ -16,6 +16,10 @@ IMAGE_PACKAGES := debootstrap dmsetup fdisk genisoimage gdisk iproute2 kpartx mm
 
 ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
 
+PIP := $(BIN)/python -m pip install --quiet --quiet --constraint tests/constraints.txt
+# mypy finds only what has its folder on the path; guestagent/backup lies in one that is there, and must not be one itself.
+COMPAT := --config-settings editable_mode=compat
+
 # Four at a time: most tests wait for processes. The long files come first, so that nobody waits for one at the end.
 PYTEST := $(BIN)/python -m pytest --timeout=300 --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
@@ -95,18 +99,19 @@ demo-packages:
 .PHONY: venv
 venv: .venv/installed ## Make .venv with this tree, editable, and the tools of the tests.
 
-.venv/installed: $(patsubst %,%/setup.cfg,$(DISTRIBUTIONS)) tests/requirements.txt tests/constraints.txt
+.venv/installed: $(patsubst %,%/setup.cfg,$(DISTRIBUTIONS) guestagent/backup) tests/requirements.txt tests/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=...")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/install python3-venv
 	@echo "Installing Python packages into .venv"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --quiet --constraint tests/constraints.txt setuptools
-	@$(BIN)/python -m pip install --quiet --quiet --constraint tests/constraints.txt --no-build-isolation \
-		--config-settings editable_mode=compat --requirement tests/requirements.txt $(addprefix --editable ,$(DISTRIBUTIONS))
+	@$(PIP) setuptools
+	@$(PIP) --no-build-isolation $(COMPAT) --editable .
+	@$(PIP) --no-build-isolation --editable guestagent/backup
+	@$(PIP) --no-build-isolation $(COMPAT) --requirement tests/requirements.txt $(addprefix --editable ,$(DISTRIBUTIONS))
 	@touch $@
 
 .PHONY: clean
 clean: ## Remove what the other commands made in this tree.
 	rm -rf .venv .work .mypy_cache .ruff_cache .pytest_cache
-	rm -rf $(addsuffix /build,$(DISTRIBUTIONS)) $(foreach folder,$(DISTRIBUTIONS),$(wildcard $(folder)/*.egg-info))
+	rm -rf $(addsuffix /build,$(DISTRIBUTIONS) guestagent/backup) $(foreach folder,$(DISTRIBUTIONS) guestagent/backup,$(wildcard $(folder)/*.egg-info))
 	find benchmarks datastores docs elements examples guestagent strategies tests -name __pycache__ -prune -exec rm -rf {} +

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 
 RUNTIME = "guestagent"
+BACKUP = "guestagent-backup"
+"""What every backup and archive strategy requires."""
 BUILT_IN = frozenset({"local", "ping"})
 """Plugins that come with the runtime."""
 
@@ -39,8 +41,9 @@ class Selection:
             to come from the distribution that has its name: ``mariadb_dump`` from ``guestagent-mariadb-dump``.
         """
         plugins = [(group, name) for group, names in self.plugins.items() for name in names if name not in BUILT_IN]
+        shared = [BACKUP] if self.backup or self.archive else []
         found = (offers.get(plugin) or canonical(f"{RUNTIME}-{plugin[1]}") for plugin in plugins)
-        return list(dict.fromkeys([RUNTIME, *found]))
+        return list(dict.fromkeys([RUNTIME, *shared, *found]))
 
     @property
     def declaration(self) -> str:

@@ -1,6 +1,7 @@
 """``guestagentctl``: looks at the agent of this machine, and makes calls to it."""
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -87,7 +88,7 @@ def _complain(sentence: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from guestagent.cmd.ctl import backups, call, convert, describe, operations, plugins, sample, status
+    from guestagent.cmd.ctl import call, convert, describe, operations, plugins, sample, status
 
     parser = argparse.ArgumentParser(
         prog="guestagentctl",
@@ -99,11 +100,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (each.COMMAND for each in (status, operations, describe, plugins, call, convert, sample)):
         _add_command(commands, command)
+    _add_backups(commands)
+    return parser
+
+
+def _add_backups(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    if importlib.util.find_spec("guestagent.backup") is None:
+        from guestagent.cmd.ctl import no_backups
+
+        _add_command(commands, no_backups.COMMAND)
+        return
+    from guestagent.cmd.ctl import backups
+
     group = _add_parser(commands, backups.NAME, backups.SUMMARY, backups.EXAMPLES)
     behind = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in backups.COMMANDS:
         _add_command(behind, command)
-    return parser
 
 
 def _add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: "Command") -> None:

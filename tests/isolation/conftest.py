@@ -72,5 +72,5 @@ def datastore_wheel(family: Family) -> Path:
 def image_python(runtime_wheel: Path, datastore_wheel: Path, family: Family) -> Path:
     """The interpreter of a fresh environment with the runtime and what belongs to the family: an image's."""
     strategies = [build_wheel(f"strategies/{folder}") for folder in family.strategies]
-    wheels = [runtime_wheel, datastore_wheel, *strategies]
+    wheels = [runtime_wheel, datastore_wheel, build_wheel("guestagent/backup"), *strategies]
     return environment(f"image-{family.datastore}", [str(wheel) for wheel in wheels])

@@ -71,12 +71,14 @@ def test_the_runtimes_wheel_holds_the_runtime_and_nothing_else(runtime_wheel: Pa
     assert {top for top in tops if not top.startswith("guestagent-")} == {"guestagent"}
 
 
-def test_the_kit_of_plugin_authors_is_a_wheel_of_its_own(runtime_wheel: Path):
-    kit = {name for name in files_of(build_wheel("guestagent/conformance")) if ".dist-info/" not in name}
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "guestagent" / "conformance").rglob("*.py")}
+@pytest.mark.parametrize("room", ["backup", "conformance"])
+def test_what_not_every_image_needs_is_a_wheel_of_its_own(runtime_wheel: Path, room: str):
+    folder = ROOT / "guestagent" / room
+    held = {name for name in files_of(build_wheel(f"guestagent/{room}")) if ".dist-info/" not in name}
+    modules = {str(path.relative_to(ROOT)) for path in folder.rglob("*.py")}
 
-    assert kit == modules | {"guestagent/conformance/py.typed"}
-    assert not kit & set(files_of(runtime_wheel))
+    assert held == modules | {str(path.relative_to(ROOT)) for path in folder.glob("py.typed")}
+    assert not held & set(files_of(runtime_wheel))
 
 
 def test_the_runtimes_wheel_brings_the_unit_and_the_samples(runtime_wheel: Path):
@@ -112,7 +114,7 @@ def test_an_image_holds_the_runtime_and_one_family(inventory: dict[str, Any], fa
     for strategy in strategies:
         assert points.pop(canonical(f"guestagent-{strategy}")) == [["guestagent.backup", strategy]]
     assert not any(points.values())
-    assert not [name for name in points if name.startswith("guestagent")]
+    assert [name for name in points if name.startswith("guestagent")] == ["guestagent-backup"]
 
 
 def test_an_image_holds_no_file_of_another_family(inventory: dict[str, Any], family: Family):

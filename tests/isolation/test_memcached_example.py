@@ -70,6 +70,14 @@ def test_the_example_is_found_under_its_name(image: Path) -> None:
     assert "#port = 11211" in ctl("config-sample")
 
 
+def test_an_image_without_a_backup_strategy_says_so(image: Path) -> None:
+    command = [image, "-I", "-m", "guestagent.cmd.guestagentctl", "backups", "verify", "--all"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("guestagentctl: This installation holds nothing for backups")
+    assert "install guestagent[backup]" in done.stderr
+
+
 @pytest.fixture
 def try_on(image: Path, author: Path, rabbit: Rabbit, tmp_path: Path) -> Callable[..., str]:
     """Runs the kit with a file of the author's on the agent of the image; what pytest says, and how it ends."""

@@ -8,6 +8,7 @@ def test_distributions_have_the_names_of_their_plugins():
 
     assert chosen.distributions({}) == [
         "guestagent",
+        "guestagent-backup",
         "guestagent-mariadb",
         "guestagent-mariadb-dump",
         "guestagent-swift",
@@ -17,7 +18,11 @@ def test_distributions_have_the_names_of_their_plugins():
 def test_one_distribution_may_offer_what_has_other_names():
     offers = {("guestagent.datastore", "valkey"): "guestagent-redis", ("guestagent.backup", "dump"): "guestagent-redis"}
 
-    assert Selection("valkey", backup=("dump",)).distributions(offers) == ["guestagent", "guestagent-redis"]
+    assert Selection("valkey", backup=("dump",)).distributions(offers) == [
+        "guestagent",
+        "guestagent-backup",
+        "guestagent-redis",
+    ]
 
 
 def test_the_declaration_names_them_in_their_order():
@@ -30,3 +35,8 @@ def test_the_declaration_names_them_in_their_order():
         "storage_strategies = swift,local",
         "modules = ping",
     ]
+
+
+def test_what_strategies_share_is_there_with_one_only():
+    assert "guestagent-backup" in Selection("redis", archive=("logs",)).distributions({})
+    assert Selection("redis").distributions({}) == ["guestagent", "guestagent-redis"]
