@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from guestagent_mariadb.manager import MariaDBManager
@@ -197,6 +198,6 @@ def test_a_rebuild_finds_the_certificates_on_the_volume(
         assert rebuilt.ssl_show(CONTEXT)["certificate"]["cn"] == "db-1"
         assert not enters(guest)
         assert enters(guest, tls=authority.trusting())
-        manager.guest.record.change(**vars(rebuilt.guest.record.current))
+        manager.guest.record.change(**msgspec.structs.asdict(rebuilt.guest.record.current))
     finally:
         guest.conf.clear_override("ssl_mode")
