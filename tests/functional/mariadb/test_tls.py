@@ -4,8 +4,8 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import pymysql
 import msgspec
+import pymysql
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from guestagent_mariadb.manager import MariaDBManager
