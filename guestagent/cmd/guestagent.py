@@ -77,6 +77,8 @@ def _serve(conf: "cfg.ConfigOpts", loaded: "Loaded", arguments: Sequence[str]) -
         log.getLogger(__name__).critical("%s", error)
         return 1
     service.start()
+    # Nor is it looked through for garbage from now on.
+    gc.freeze()
     gc.enable()
     try:
         while signals.wait() is signal.SIGHUP:

@@ -9,12 +9,13 @@ from guestagent.contract.errors import InvalidValue
 
 SERVER_SECTION = "mysqld"
 
-_SERVER_SECTIONS = re.compile(r"(mysqld|mariadb|mariadbd|server|galera)(-\d+(\.\d+)?)?|client-server")
-_SECTION = re.compile(r"\[([^\]]*)\]")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_PREFIXES = re.compile(r"(loose|skip|enable|disable|maximum|autoset)_")
-_PLAIN = re.compile(r"[A-Za-z0-9_.,:/*+-]+")
-_UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+# Compiled when they are first needed: that takes a millisecond, and starting the agent needs none of them.
+_SERVER_SECTIONS = r"(mysqld|mariadb|mariadbd|server|galera)(-\d+(\.\d+)?)?|client-server"
+_SECTION = r"\[([^\]]*)\]"
+_NAME = r"[a-z][a-z0-9_]*"
+_PREFIXES = r"(loose|skip|enable|disable|maximum|autoset)_"
+_PLAIN = r"[A-Za-z0-9_.,:/*+-]+"
+_UNWRITABLE = r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ def normalised(name: str) -> str:
 def bare(name: str) -> str:
     """The normalised name without the prefixes that only say how to set it, as in ``skip_name``."""
     name = normalised(name)
-    while match := _PREFIXES.match(name):
+    while match := re.match(_PREFIXES, name):
         name = name[match.end() :]
     return name
 
@@ -47,7 +48,7 @@ def options(text: str) -> Iterator[Option]:
     """The options of a text; comments and includes are left out."""
     section = ""
     for line in map(str.strip, text.splitlines()):
-        if header := _SECTION.match(line):
+        if header := re.match(_SECTION, line):
             section = header[1].strip().lower()
         elif line and line[0] not in "#;!":
             yield Option(section, normalised(line.partition("=")[0]), line)
@@ -55,7 +56,7 @@ def options(text: str) -> Iterator[Option]:
 
 def server_options(text: str) -> Iterator[Option]:
     """The options of a text that the server reads; other programs' sections are left out."""
-    return (option for option in options(text) if _SERVER_SECTIONS.fullmatch(option.section))
+    return (option for option in options(text) if re.fullmatch(_SERVER_SECTIONS, option.section))
 
 
 def written(options: Iterable[Option]) -> str:
@@ -89,7 +90,7 @@ def values(text: str, names: Collection[str], section: str = SERVER_SECTION) -> 
 
 
 def _name(name: str) -> str:
-    if not _NAME.fullmatch(normalised(name)):
+    if not re.fullmatch(_NAME, normalised(name)):
         raise InvalidValue(subject=f"The setting {name[:64]!r}", problem="it is no name of a server variable")
     return normalised(name)
 
@@ -101,9 +102,9 @@ def _value(name: str, value: object) -> str:
         return str(value)
     if not isinstance(value, str):
         raise InvalidValue(subject=f"The setting '{name}'", problem="its value is neither a number, a text nor a truth")
-    if _UNWRITABLE.search(value):
+    if re.search(_UNWRITABLE, value):
         raise InvalidValue(subject=f"The setting '{name}'", problem="its value has a control character")
-    if _PLAIN.fullmatch(value):
+    if re.fullmatch(_PLAIN, value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'
 
