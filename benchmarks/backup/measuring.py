@@ -1,6 +1,7 @@
 """The measurements of backups, one after the other."""
 
 import contextlib
+import itertools
 import os
 import resource
 import sys
@@ -130,11 +131,10 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _turned(ways: Mapping[str, Way], number: int) -> list[tuple[str, Way]]:
-    """Everyone, in every round another one first: whoever follows another finds its leavings."""
-    turns = list(ways.items())
-    first = number % len(turns)
-    return turns[first:] + turns[:first]
+def _turned(ways: Mapping[str, Way], number: int) -> tuple[tuple[str, Way], ...]:
+    """Everyone, in every round in another order: whoever follows another finds its leavings."""
+    orders = list(itertools.permutations(ways.items()))
+    return orders[number % len(orders)]
 
 
 @contextlib.contextmanager
