@@ -25,7 +25,7 @@ def _parse() -> argparse.Namespace:
         "--rounds",
         type=positive,
         default=6,
-        help="turns of everyone; in six of them each follows each equally often (6)",
+        help="turns of everyone; six have every order (6)",
     )
     parser.add_argument("--size-mib", type=positive, default=2048, help="MiB of data, at least (2048)")
     add_output(parser)
