@@ -25,7 +25,7 @@ from guestagent.storage.local import LocalStorage
 from tests.crash.conftest import MakeGuest
 from tests.crash.guest import Guest, Sent
 from tests.crash.scenarios import PREPARATION, Scenario, fails_and_goes_well_when_asked_again
-from tests.crash.state import State, differences, litter
+from tests.crash.state import TOLD_SECONDS, State, differences, litter
 
 KEY: Final = "0123456789abcdef" * 4
 CONTAINER: Final = "database_backups"
@@ -35,7 +35,6 @@ OPTIONS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 BEGUN: Final = (None, "BUILDING")
 """What the conductor has heard of a backup whose end it will still hear of."""
-TOLD_SECONDS: Final = 15.0
 
 
 class Backups:

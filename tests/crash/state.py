@@ -1,5 +1,6 @@
 """What a guest is like, as values that can be compared, and what may lie around nowhere."""
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pymysql
 
+from guestagent.conformance.poll import eventually
 from tests.crash.guest import KEPT, Guest
 
 State = Mapping[str, Any]
@@ -30,6 +32,8 @@ GENERATED = "a password"
 PASSES_AWAY = ("created", "updated")
 """What a module's result says of the time."""
 
+TOLD_SECONDS = 15.0
+"""How long it may take until the conductor has heard of an end."""
 LOCK_SECONDS = 1
 """How long a write waits before it is said that nobody may."""
 LOCKED = (1049, 1146, 1205)
@@ -107,6 +111,9 @@ def _strangers(guest: Guest) -> Iterator[str]:
 
 
 def _journal_litter(guest: Guest) -> Iterator[str]:
+    with contextlib.suppress(AssertionError):
+        # The conductor hears of an end after the operation has ended, and the journal last of all.
+        eventually(lambda: not _journal(guest, "SELECT 1 FROM operations WHERE NOT told"), timeout=TOLD_SECONDS)
     for call, state, told, sealed in _journal(guest, "SELECT call, state, told, sealed IS NOT NULL FROM operations"):
         if state in ("queued", "running"):
             yield f"'{call}' is {state} in the journal"
