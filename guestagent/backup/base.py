@@ -85,9 +85,14 @@ class Stage(msgspec.Struct, frozen=True):
 class AtTheServer:
     """What works on a server's machine as the server's account.
 
+    :cvar datastores: the names of the datastores whose servers it knows.
+    :cvar version: of what it makes; it grows when what older ones have made could not be used any more.
     :param conf: all options; a strategy reads its own group.
     :param server: whom it is about.
     """
+
+    datastores: ClassVar[frozenset[str]] = frozenset()
+    version: ClassVar[int] = 1
 
     def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
         self.conf = conf
@@ -118,8 +123,6 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
     It runs in a short-lived process of its own, beside the agent. What is done with the stream (compressing,
     encrypting, splitting, keeping) is the runtime's.
 
-    :cvar datastores: the names of the datastores that it can back up.
-    :cvar version: of what its streams look like; it grows when older ones could not be restored any more.
     :cvar incremental: a backup can build on another one.
     :cvar repeatable: its stream can be made again, byte for byte, by a worker that comes after one that died, as that
         of a file which stays as it is: such a backup goes on with what is in the store. See ``Server.kept_dir``. A
@@ -130,8 +133,6 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
     :param server: whom it is about.
     """
 
-    datastores: ClassVar[frozenset[str]] = frozenset()
-    version: ClassVar[int] = 1
     incremental: ClassVar[bool] = False
     repeatable: ClassVar[bool] = False
     foreign: ClassVar[frozenset[str]] = frozenset()
