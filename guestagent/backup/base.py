@@ -5,13 +5,16 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 from oslo_config import cfg
 
 from guestagent.contract.errors import NotSupported
 from guestagent.system import files
+
+POSITION_FILE: Final = "guestagent-position.json"
+"""Lies in a restored data directory and says where the data stand, as the manifest has it."""
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -115,6 +118,12 @@ class AtTheServer:
     def ensure(self, directory: Path) -> None:
         """Make a directory, if it is missing, that only the server's account can look into."""
         files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
+
+    def note_positions(self, positions: dict[str, Any], target: Path) -> None:
+        """Leave :data:`POSITION_FILE` in a data directory, for a replica that goes on from there."""
+        content = msgspec.json.format(msgspec.json.encode(positions), indent=1)
+        account = self.server.account
+        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
 
 
 class BaseBackupStrategy(AtTheServer, abc.ABC):
