@@ -8,7 +8,7 @@ import abc
 import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -90,14 +90,9 @@ class BaseArchiveStrategy(AtTheServer, abc.ABC):
 
     It runs in a short-lived process of its own, beside the agent and beside its operations.
 
-    :cvar datastores: the names of the datastores whose logs it knows.
-    :cvar version: of what is archived; it grows when older logs could not be replayed any more.
     :param conf: all options; a strategy reads its own group.
     :param server: whom it is about.
     """
-
-    datastores: ClassVar[frozenset[str]] = frozenset()
-    version: ClassVar[int] = 1
 
     @abc.abstractmethod
     def close(self) -> None:

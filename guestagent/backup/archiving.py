@@ -12,7 +12,6 @@ from guestagent.backup import manifest, settings, writer
 from guestagent.backup.archive import BaseArchiveStrategy, Log
 from guestagent.backup.base import Taken
 from guestagent.backup.log_store import INSTANT, LOG, LogStore
-from guestagent.backup.manifest import Manifest
 from guestagent.contract.backups import ArchiveState
 from guestagent.contract.errors import GuestAgentError, SystemFailure
 
@@ -132,26 +131,8 @@ class Archiving:
             written = writer.write(
                 _File(one, stream), store.storage, store.context, store.container, store.id_of(one.name), self._settings
             )
-        made = Manifest(
-            schema=manifest.SCHEMA,
-            id=store.id_of(one.name),
-            instance_id=store.instance_id,
-            strategy=self._name,
-            strategy_version=self._strategy.version,
-            datastore=self._strategy.server.datastore,
-            datastore_version=self._strategy.server.version,
-            kind=LOG,
-            parent=None,
-            parent_location=None,
-            started=one.opened,
-            ended=one.closed,
-            size=written.size,
-            sha256=written.sha256,
-            stored=written.stored,
-            compression=written.compression,
-            encryption=written.encryption,
-            segments=written.segments,
-            positions=one.positions,
+        made = written.as_manifest(
+            store.id_of(one.name), store.instance_id, self._name, self._strategy, LOG, one.opened
         )
         store.seal(one.name, one.ends, made)
 

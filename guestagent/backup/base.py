@@ -5,13 +5,16 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 from oslo_config import cfg
 
 from guestagent.contract.errors import NotSupported
 from guestagent.system import files
+
+POSITION_FILE: Final = "guestagent-position.json"
+"""Lies in a restored data directory and says where the data stand, as the manifest has it."""
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -85,9 +88,14 @@ class Stage(msgspec.Struct, frozen=True):
 class AtTheServer:
     """What works on a server's machine as the server's account.
 
+    :cvar datastores: the names of the datastores whose servers it knows.
+    :cvar version: of what it makes; it grows when what older ones have made could not be used any more.
     :param conf: all options; a strategy reads its own group.
     :param server: whom it is about.
     """
+
+    datastores: ClassVar[frozenset[str]] = frozenset()
+    version: ClassVar[int] = 1
 
     def __init__(self, conf: cfg.ConfigOpts, server: Server) -> None:
         self.conf = conf
@@ -111,6 +119,12 @@ class AtTheServer:
         """Make a directory, if it is missing, that only the server's account can look into."""
         files.ensure_directory(directory, mode=0o700, owner=self.server.account, group=self.server.account)
 
+    def note_positions(self, positions: dict[str, Any], target: Path) -> None:
+        """Leave :data:`POSITION_FILE` in a data directory, for a replica that goes on from there."""
+        content = msgspec.json.format(msgspec.json.encode(positions), indent=1)
+        account = self.server.account
+        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
+
 
 class BaseBackupStrategy(AtTheServer, abc.ABC):
     """A way to back up some datastores, found through the entry-point group ``guestagent.backup``.
@@ -118,8 +132,6 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
     It runs in a short-lived process of its own, beside the agent. What is done with the stream (compressing,
     encrypting, splitting, keeping) is the runtime's.
 
-    :cvar datastores: the names of the datastores that it can back up.
-    :cvar version: of what its streams look like; it grows when older ones could not be restored any more.
     :cvar incremental: a backup can build on another one.
     :cvar repeatable: its stream can be made again, byte for byte, by a worker that comes after one that died, as that
         of a file which stays as it is: such a backup goes on with what is in the store. See ``Server.kept_dir``. A
@@ -130,8 +142,6 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
     :param server: whom it is about.
     """
 
-    datastores: ClassVar[frozenset[str]] = frozenset()
-    version: ClassVar[int] = 1
     incremental: ClassVar[bool] = False
     repeatable: ClassVar[bool] = False
     foreign: ClassVar[frozenset[str]] = frozenset()

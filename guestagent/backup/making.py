@@ -78,26 +78,15 @@ def _make(conf: cfg.ConfigOpts, catalog: Catalog, job: Backup, progress: Progres
     started = time.time()
     with scratch(server):
         written = _Making(catalog, job, strategy, parent, settings.read(conf), progress).write()
-    return Manifest(
-        schema=manifest.SCHEMA,
-        id=job.backup_id,
-        instance_id=job.instance_id,
-        strategy=job.strategy,
-        strategy_version=strategy.version,
-        datastore=server.datastore,
-        datastore_version=server.version,
-        kind=manifest.INCREMENTAL if parent else manifest.FULL,
-        parent=parent.id if parent else None,
-        parent_location=job.parent,
-        started=started,
-        ended=written.taken.ended,
-        size=written.size,
-        sha256=written.sha256,
-        stored=written.stored,
-        compression=written.compression,
-        encryption=written.encryption,
-        segments=written.segments,
-        positions=written.taken.positions,
+    return written.as_manifest(
+        job.backup_id,
+        job.instance_id,
+        job.strategy,
+        strategy,
+        manifest.INCREMENTAL if parent else manifest.FULL,
+        started,
+        parent.id if parent else None,
+        job.parent,
     )
 
 

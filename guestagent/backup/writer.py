@@ -11,9 +11,10 @@ import msgspec
 from oslo_log import log
 
 from guestagent.backup import compression, encryption, manifest, segments
-from guestagent.backup.base import Source, Taken
+from guestagent.backup.base import AtTheServer, Source, Taken
 from guestagent.backup.draft import Draft
 from guestagent.backup.lanes import Lanes
+from guestagent.backup.manifest import Manifest
 from guestagent.backup.patience import Patience
 from guestagent.backup.progress import Meter, Progress, silent
 from guestagent.backup.segments import Shelf
@@ -49,6 +50,43 @@ class Written(msgspec.Struct, frozen=True):
     compression: str
     encryption: manifest.Encryption | None
     taken: Taken
+
+    def as_manifest(
+        self,
+        backup_id: str,
+        instance_id: str,
+        strategy_name: str,
+        strategy: AtTheServer,
+        kind: str,
+        started: float,
+        parent: str | None = None,
+        parent_location: str | None = None,
+    ) -> Manifest:
+        """The manifest that it lacks; for the arguments see :class:`Manifest`.
+
+        :param strategy_name: as the image declares it.
+        """
+        return Manifest(
+            schema=manifest.SCHEMA,
+            id=backup_id,
+            instance_id=instance_id,
+            strategy=strategy_name,
+            strategy_version=strategy.version,
+            datastore=strategy.server.datastore,
+            datastore_version=strategy.server.version,
+            kind=kind,
+            parent=parent,
+            parent_location=parent_location,
+            started=started,
+            ended=self.taken.ended,
+            size=self.size,
+            sha256=self.sha256,
+            stored=self.stored,
+            compression=self.compression,
+            encryption=self.encryption,
+            segments=self.segments,
+            positions=self.taken.positions,
+        )
 
 
 def write(

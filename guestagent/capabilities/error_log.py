@@ -1,8 +1,11 @@
-"""Why a server did not start, in its own words."""
+"""Why a server failed, in its own words."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from guestagent.contract.errors import DatastoreError, SystemFailure
 from guestagent.system import files
 
 LONGEST = 1 << 16
@@ -32,3 +35,16 @@ class ErrorLog:
         text = files.read_part(self._path, since, LONGEST)
         errors = [found[1].strip() for line in text.splitlines() if (found := self._error.search(line))]
         return "; ".join(errors[:REASONS])
+
+    @contextlib.contextmanager
+    def explaining(self, subject: str) -> Iterator[None]:
+        """Have a program of the server's that fails in the block say why.
+
+        :param subject: begins the sentence: ``Making the data directory``.
+        :raises DatastoreError: it failed, in the words that the log has since, otherwise in its own.
+        """
+        since = self.size()
+        try:
+            yield
+        except SystemFailure as error:
+            raise DatastoreError(subject=subject, problem=self.reasons(since) or error.facts["problem"]) from error

@@ -1,4 +1,4 @@
-"""A server on restored data, beside the instance's own: what is the same for every database."""
+"""A server for a restore, which is seen by nobody else: what is the same for every database."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def wait_until_answers(
         except DatastoreDown as error:
             if process.ended or time.monotonic() > deadline:
                 problem = log.reasons(0) or _said(process) or str(error)
-                raise DatastoreError(subject=f"Starting {datastore} on the restored data", problem=problem) from None
+                raise DatastoreError(subject=f"Starting {datastore} for the restore", problem=problem) from None
             waiting.pause(PERIOD)
         else:
             return

@@ -348,3 +348,35 @@ class ManagedServer(Configurable, abc.ABC):
 
 def _drop(result: object) -> None:
     """Forget a result, so that a call fits a step."""
+
+
+class ReadOnly(ManagedServer, abc.ABC):
+    """Supports the call ``make_read_only``. What was said last is in the record, and counts at every start."""
+
+    @abc.abstractmethod
+    def configure_read_only(self) -> None:
+        """Write into the configuration what the record says; repeating it is safe."""
+
+    @abc.abstractmethod
+    def tell_read_only(self, read_only: bool) -> None:
+        """Have the running server do it too; repeating it is safe.
+
+        :raises GuestAgentError: it does not answer, or refuses.
+        """
+
+    def make_read_only(self, context: RequestContext, read_only: bool) -> None:
+        def change() -> None:
+            self._remember_read_only(read_only)
+            self.tell_read_only(read_only)
+
+        def change_back(was_read_only: bool) -> None:
+            self._remember_read_only(was_read_only)
+            if self.answers():
+                self.tell_read_only(was_read_only)
+
+        step = Step("change it", change, keep=lambda: self.guest.record.current.read_only, undo=change_back)
+        self.guest.carry_out(Plan("change whether users may write", [step]))
+
+    def _remember_read_only(self, read_only: bool) -> None:
+        self.guest.record.change(read_only=read_only)
+        self.configure_read_only()

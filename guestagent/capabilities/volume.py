@@ -162,7 +162,7 @@ class DataDirectory(DataVolume):
 
     @property
     @abc.abstractmethod
-    def data_owner(self) -> str | None:
+    def account(self) -> str | None:
         """The server's account, also the name of its group; none: the agent's own."""
 
     @abc.abstractmethod
@@ -179,10 +179,10 @@ class DataDirectory(DataVolume):
 
     def set_up_account(self) -> None:
         """Make the server's account and the directories that it needs; repeating it is safe."""
-        if self.data_owner:
+        if self.account:
             from guestagent.system import accounts
 
-            accounts.ensure(self.data_owner, self.mount_point)
+            accounts.ensure(self.account, self.mount_point)
         self.make_directories()
 
     def make_directories(self) -> None:
@@ -193,7 +193,7 @@ class DataDirectory(DataVolume):
         for path, mode in self.server_directories.items():
             # One that is there may be the distribution's, with its own idea of who looks in.
             if not path.exists():
-                files.ensure_directory(path, mode=mode, owner=self.data_owner, group=self.data_owner)
+                files.ensure_directory(path, mode=mode, owner=self.account, group=self.account)
 
     @property
     def unfinished_data_dir(self) -> Path:
@@ -209,7 +209,7 @@ class DataDirectory(DataVolume):
             LOG.info("%s exists and is kept", self.data_dir)
             return
         self.discard_unfinished_data()
-        files.ensure_directory(self.unfinished_data_dir, mode=0o700, owner=self.data_owner, group=self.data_owner)
+        files.ensure_directory(self.unfinished_data_dir, mode=0o700, owner=self.account, group=self.account)
         (fill or self.make_data)(self.unfinished_data_dir)
         self.unfinished_data_dir.rename(self.data_dir)
         files.sync_directory(self.data_dir.parent)

@@ -6,6 +6,14 @@ from guestagent.contract.call import Capability, call
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 
+ANYWHERE = "%"
+"""The host of a user who may come from every host."""
+
+
+def is_anywhere(host: str | None) -> bool:
+    """Whether a host, as it is said or left out, is every host."""
+    return host in (None, "", ANYWHERE)
+
 
 class User(msgspec.Struct, rename=lambda field: f"_{field}"):
     """A user as it travels: ``{"_name", "_host", "_password", "_databases", "_is_root"}``.

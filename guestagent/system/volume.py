@@ -30,6 +30,7 @@ MOUNT_TIMEOUT = 300
 """A journal that a crash left may have to be replayed."""
 FORMAT_TIMEOUT = 900
 GROW_TIMEOUT = 3600
+SYNC_TIMEOUT = 3600
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -52,6 +53,14 @@ def space(path: Path) -> Space:
     """
     found = os.statvfs(path)
     return Space(found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail)
+
+
+def sync(path: Path) -> None:
+    """Have all that the file system holds, in which the path is, on the disk.
+
+    :raises SystemFailure: the disk does not take it.
+    """
+    command.run(["sync", "--file-system", str(path)], timeout=SYNC_TIMEOUT)
 
 
 class Mount(msgspec.Struct, frozen=True):

@@ -28,14 +28,12 @@ class ServerAccess(DataDirectory):
     @property
     def layout(self) -> Layout:
         """Where things lie; the mount point is the record's where the control plane named one."""
-        mount_point = self.guest.record.current.mount_point or self.options.mount_point
         return Layout(
-            Path(mount_point), Path(self.options.config_dir), Path(self.options.log_dir), Path(self.options.socket)
+            self.mount_point, Path(self.options.config_dir), Path(self.options.log_dir), Path(self.options.socket)
         )
 
     @property
     def account(self) -> str | None:
-        """The account that the server runs as; none: the agent's own."""
         return self.options.account or None
 
     @property
@@ -49,10 +47,6 @@ class ServerAccess(DataDirectory):
     @property
     def data_dir(self) -> Path:
         return self.layout.data_dir
-
-    @property
-    def data_owner(self) -> str | None:
-        return self.account
 
 
 def refuse_reserved(what: str, name: str, reserved: frozenset[str]) -> None:

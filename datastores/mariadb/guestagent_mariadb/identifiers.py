@@ -7,11 +7,11 @@ be; they go through :func:`quoted`, and through nothing else.
 import re
 
 from guestagent.contract.errors import InvalidValue
+from guestagent.contract.users import ANYWHERE
 
 USER_LENGTH = 128
 HOST_LENGTH = 255
 DATABASE_LENGTH = 64
-ANYWHERE = "%"
 
 # Compiled when they are first needed: that takes half a millisecond, and starting the agent needs none of them.
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"

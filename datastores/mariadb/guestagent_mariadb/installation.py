@@ -4,7 +4,6 @@ from pathlib import Path
 
 from guestagent.capabilities.configuration import OVERRIDES
 from guestagent.capabilities.server import Preparation
-from guestagent.contract.errors import DatastoreError, SystemFailure
 from guestagent.operations.plan import Step
 from guestagent.system import command, files
 from guestagent_mariadb.identifiers import quoted
@@ -70,7 +69,6 @@ class MariaDBInstallation(MariaDBUpgrades):
         self.connections.execute("Dropping the test database", f"DROP DATABASE IF EXISTS {quoted('test')}")
 
     def make_data(self, directory: Path) -> None:
-        log_size = self.error_log.size()
         argv = [
             self.options.install_program,
             f"--defaults-file={self.layout.main_file}",
@@ -81,8 +79,5 @@ class MariaDBInstallation(MariaDBUpgrades):
             "--skip-name-resolve",
             "--skip-test-db",
         ]
-        try:
+        with self.error_log.explaining("Making the data directory"):
             command.run(argv, timeout=self.options.program_timeout, user=self.account)
-        except SystemFailure as error:
-            problem = self.error_log.reasons(log_size) or str(error)
-            raise DatastoreError(subject="Making the data directory", problem=problem) from error

@@ -1,29 +1,26 @@
 """The superuser that the owner of the instance may ask for: root, from anywhere."""
 
+from guestagent.capabilities.root import RootUser
 from guestagent.contract.context import RequestContext
-from guestagent.contract.users import User
-from guestagent.operations.plan import Plan, Step
+from guestagent.contract.users import ANYWHERE
+from guestagent.operations.plan import Step
 from guestagent_mariadb.grants import Account
 from guestagent_mariadb.users import MariaDBUsers
 
-ROOT = Account("root", "%")
+ROOT = Account("root", ANYWHERE)
 
 
-class MariaDBRoot(MariaDBUsers):
+class MariaDBRoot(RootUser, MariaDBUsers):
     """Supports the capability *root*.
 
     Disabling locks the user. Dropping it would break the views and routines that it defined.
     """
 
-    def enable_root(self, context: RequestContext) -> User:
-        return self.enable_root_with_password(context)
+    root_name = ROOT.name
 
-    def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
-        from guestagent.system.passwords import generated
+    def root_step(self, password: str) -> Step:
         from guestagent_mariadb.passwords import digest
 
-        self.require_room()
-        password = root_password or generated()
         kept = digest(password, "root")
 
         def enable() -> None:
@@ -35,22 +32,17 @@ class MariaDBRoot(MariaDBUsers):
             )
             self.connections.execute("Enabling root", "GRANT ALL PRIVILEGES ON *.* TO %s@%s WITH GRANT OPTION", ROOT)
 
-        step = Step(
+        return Step(
             "let root in",
             enable,
             keep=lambda: bool(self._hosts_of_root()),
-            undo=lambda was_enabled: None if was_enabled else self._lock_root(),
+            undo=lambda was_enabled: None if was_enabled else self.lock_root(),
         )
-        self.guest.carry_out(Plan("enable root", [step]))
-        return User(*ROOT, password=password, is_root=True)
-
-    def disable_root(self, context: RequestContext) -> None:
-        self.guest.carry_out(Plan("disable root", [Step("lock root out", self._lock_root)]))
 
     def is_root_enabled(self, context: RequestContext) -> bool:
         return bool(self._hosts_of_root())
 
-    def _lock_root(self) -> None:
+    def lock_root(self) -> None:
         for host in self._hosts_of_root():
             self.connections.execute(
                 "Disabling root",

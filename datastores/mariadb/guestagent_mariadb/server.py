@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT
-from guestagent.capabilities.server import ManagedServer
-from guestagent.contract.context import RequestContext
+from guestagent.capabilities.server import ReadOnly
 from guestagent.contract.errors import GuestAgentError
 from guestagent.guest import Guest
-from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 from guestagent.system.processes import Service
 from guestagent_mariadb import option_file
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 LOG = log.getLogger(__name__)
 
 
-class MariaDBServer(MariaDBSettings, ManagedServer):
+class MariaDBServer(MariaDBSettings, ReadOnly):
     """Supports the capability *lifecycle*, with a subclass that has the plans."""
 
     def __init__(self, guest: Guest) -> None:
@@ -70,28 +68,14 @@ class MariaDBServer(MariaDBSettings, ManagedServer):
         self._probe.close()
         super().stop_server()
 
-    def make_read_only(self, context: RequestContext, read_only: bool) -> None:
-        def change() -> None:
-            self._tell_read_only(read_only)
-            self._remember_read_only(read_only)
-
-        def change_back(was_read_only: bool) -> None:
-            self._remember_read_only(was_read_only)
-            if self.answers():
-                self._tell_read_only(was_read_only)
-
-        step = Step("change it", change, keep=lambda: self.guest.record.current.read_only, undo=change_back)
-        self.guest.carry_out(Plan("change whether users may write", [step]))
-
     def is_configured_read_only(self) -> bool:
         """Whether the agent's layer says that ordinary users may not write."""
         return option_file.values(self.configuration.read(AGENT), {"read_only"}).get("read_only") == "ON"
 
-    def _tell_read_only(self, read_only: bool) -> None:
+    def tell_read_only(self, read_only: bool) -> None:
         self.connections.execute("Changing whether users may write", "SET GLOBAL read_only = %s", (int(read_only),))
 
-    def _remember_read_only(self, read_only: bool) -> None:
-        self.guest.record.change(read_only=read_only)
+    def configure_read_only(self) -> None:
         self.write_agent_layer()
 
     @property

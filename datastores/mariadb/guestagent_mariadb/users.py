@@ -6,13 +6,13 @@ from guestagent.capabilities import paging
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
-from guestagent.contract.users import PasswordChange, User, UserAttributes
+from guestagent.contract.users import ANYWHERE, PasswordChange, User, UserAttributes
 from guestagent.guest import Guest
 from guestagent.operations.plan import Plan, Step
 from guestagent_mariadb.access import refuse_reserved
 from guestagent_mariadb.databases import MariaDBDatabases
 from guestagent_mariadb.grants import Account, Grants
-from guestagent_mariadb.identifiers import ANYWHERE, check_host, check_user
+from guestagent_mariadb.identifiers import check_host, check_user
 
 SYSTEM_USERS = frozenset({"", "root", "mysql", "mariadb.sys"})
 TOO_LONG = 1470

@@ -33,7 +33,6 @@ class ServerAccess(DataDirectory):
 
     @property
     def account(self) -> str | None:
-        """The account that the server runs as; none: the agent's own."""
         return self.options.account or None
 
     @property
@@ -47,7 +46,3 @@ class ServerAccess(DataDirectory):
     @property
     def data_dir(self) -> Path:
         return self.layout.data_dir
-
-    @property
-    def data_owner(self) -> str | None:
-        return self.account

@@ -3,13 +3,12 @@
 import re
 
 from guestagent.contract.errors import InvalidValue
+from guestagent.contract.users import is_anywhere
 
 LONGEST = 63
 """Bytes of a name; the server would cut a longer one."""
 OWNERS = "owner_of_"
 """How the names of the roles begin that own the users' databases."""
-ANYWHERE = "%"
-"""The one host that a user has: roles have none, and the control plane's users do."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -57,11 +56,6 @@ def check_host(host: str | None) -> None:
     if not is_anywhere(host):
         problem = "PostgreSQL's users have no hosts; leave it out or restrict the instance's network"
         raise InvalidValue(subject=f"The host {(host or '')[:LONGEST]!r}", problem=problem)
-
-
-def is_anywhere(host: str | None) -> bool:
-    """Whether a host is the one that every user has."""
-    return host in (None, "", ANYWHERE)
 
 
 def owner_name(database: str) -> str:

@@ -1,45 +1,38 @@
 """The superuser that the owner of the instance may ask for: postgres, from anywhere."""
 
+from guestagent.capabilities.root import RootUser
 from guestagent.contract.context import RequestContext
-from guestagent.contract.users import User
-from guestagent.operations.plan import Plan, Step
+from guestagent.operations.plan import Step
 from guestagent_postgresql.connection import SUPERUSER
-from guestagent_postgresql.identifiers import ANYWHERE, quoted
+from guestagent_postgresql.identifiers import quoted
 from guestagent_postgresql.passwords import verifier
 from guestagent_postgresql.users import PostgreSQLUsers
 
 
-class PostgreSQLRoot(PostgreSQLUsers):
+class PostgreSQLRoot(RootUser, PostgreSQLUsers):
     """Supports the capability *root*.
 
     The role is there from the beginning and has no password, so that nobody can log in as it but on the guest.
     Disabling takes the password away again; what the role owns goes on working.
     """
 
-    def enable_root(self, context: RequestContext) -> User:
-        return self.enable_root_with_password(context)
+    root_name = SUPERUSER
 
-    def enable_root_with_password(self, context: RequestContext, root_password: str | None = None) -> User:
-        from guestagent.system.passwords import generated
-
-        self.require_room()
-        password = root_password or generated()
+    def root_step(self, password: str) -> Step:
         kept = verifier(password, SUPERUSER)
-        step = Step(
-            "let it in",
+        return Step(
+            "let root in",
             lambda: self.set_login(SUPERUSER, kept, "SUPERUSER CREATEDB CREATEROLE REPLICATION BYPASSRLS"),
-            keep=lambda: self.is_root_enabled(context),
-            undo=lambda was_enabled: None if was_enabled else self._lock_root(),
+            keep=self._is_let_in,
+            undo=lambda was_let_in: None if was_let_in else self.lock_root(),
         )
-        self.guest.carry_out(Plan("enable root", [step]))
-        return User(SUPERUSER, ANYWHERE, password=password, is_root=True)
-
-    def disable_root(self, context: RequestContext) -> None:
-        self.guest.carry_out(Plan("disable root", [Step("lock it out", self._lock_root)]))
 
     def is_root_enabled(self, context: RequestContext) -> bool:
-        return self._kept_password(SUPERUSER) is not None
+        return self._is_let_in()
 
-    def _lock_root(self) -> None:
+    def lock_root(self) -> None:
         if self.user_exists(SUPERUSER):
             self.connections.execute("Disabling root", f"ALTER ROLE {quoted(SUPERUSER)} PASSWORD NULL")
+
+    def _is_let_in(self) -> bool:
+        return self._kept_password(SUPERUSER) is not None

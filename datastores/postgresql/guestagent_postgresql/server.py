@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT
-from guestagent.capabilities.server import ManagedServer
-from guestagent.contract.context import RequestContext
+from guestagent.capabilities.server import ReadOnly
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.guest import Guest
-from guestagent.operations.plan import Plan, Step
 from guestagent.system.processes import ProcessState, Service
 from guestagent_postgresql import conf_file
 from guestagent_postgresql.connection import Connections
@@ -27,7 +25,7 @@ FAST_SHUTDOWN = 2
 """The signal (SIGINT) on which the server ends sessions and stops; on SIGTERM it waits for clients to leave."""
 
 
-class PostgreSQLServer(PostgreSQLSettings, ManagedServer):
+class PostgreSQLServer(PostgreSQLSettings, ReadOnly):
     """Supports the capability *lifecycle*, with a subclass that has the plans."""
 
     def __init__(self, guest: Guest) -> None:
@@ -93,15 +91,6 @@ class PostgreSQLServer(PostgreSQLSettings, ManagedServer):
             problem = f"PostgreSQL {major} wrote it, which this image does not hold ({held}); use an image that does"
             raise InvalidValue(subject=f"The data in {self.layout.data_dir}", problem=problem)
 
-    def make_read_only(self, context: RequestContext, read_only: bool) -> None:
-        step = Step(
-            "change it",
-            lambda: self._set_read_only(read_only),
-            keep=lambda: self.guest.record.current.read_only,
-            undo=self._return_to_read_only,
-        )
-        self.guest.carry_out(Plan("change whether users may write", [step]))
-
     def is_configured_read_only(self) -> bool:
         """Whether the agent's layer says that transactions begin read-only."""
         name = "default_transaction_read_only"
@@ -111,14 +100,8 @@ class PostgreSQLServer(PostgreSQLSettings, ManagedServer):
     def server_directories(self) -> Mapping[Path, int]:
         return {self.layout.log_dir: 0o750, self.layout.socket_dir: 0o755}
 
-    def _set_read_only(self, read_only: bool) -> None:
-        self.connections.fetch("Asking the server", "SELECT 1")
-        self.guest.record.change(read_only=read_only)
+    def configure_read_only(self) -> None:
         self.write_agent_layer()
-        self.reload()
 
-    def _return_to_read_only(self, was_read_only: bool) -> None:
-        self.guest.record.change(read_only=was_read_only)
-        self.write_agent_layer()
-        if self.answers():
-            self.reload()
+    def tell_read_only(self, read_only: bool) -> None:
+        self.reload()

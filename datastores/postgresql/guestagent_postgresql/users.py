@@ -6,11 +6,11 @@ from guestagent.capabilities import paging
 from guestagent.contract.context import RequestContext
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
-from guestagent.contract.users import PasswordChange, User, UserAttributes
+from guestagent.contract.users import ANYWHERE, PasswordChange, User, UserAttributes, is_anywhere
 from guestagent.operations.plan import Plan, Step
 from guestagent_postgresql.connection import SUPERUSER, sendable
 from guestagent_postgresql.databases import PostgreSQLDatabases
-from guestagent_postgresql.identifiers import ANYWHERE, check_host, check_user, is_anywhere, literal, quoted
+from guestagent_postgresql.identifiers import check_host, check_user, literal, quoted
 from guestagent_postgresql.passwords import verifier
 
 RESERVED_NAME = "42939"

@@ -56,12 +56,7 @@ class ServerAccess(DataDirectory):
         return self.layout.data_dir
 
     @property
-    def data_owner(self) -> str | None:
-        return self.account
-
-    @property
     def account(self) -> str | None:
-        """The account that the server runs as; none: the agent's own."""
         return self.options.account or None
 
     def volume_details(self) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT
-from guestagent.capabilities.server import ManagedServer
-from guestagent.contract.context import RequestContext
+from guestagent.capabilities.server import ReadOnly
 from guestagent.contract.errors import GuestAgentError
-from guestagent.operations.plan import Plan, Step
 from guestagent.system import files
 from guestagent.system.processes import Service
 from guestagent_redis import acl, directives
@@ -29,7 +27,7 @@ WRITABLE = {"min-replicas-to-write": "0", "min-replicas-max-lag": "10"}
 """The defaults of the server for what :data:`READ_ONLY` sets."""
 
 
-class RedisServer(RedisSettings, ManagedServer):
+class RedisServer(RedisSettings, ReadOnly):
     """Supports the capability *lifecycle*, with a subclass that has the plans."""
 
     @functools.cached_property
@@ -96,28 +94,14 @@ class RedisServer(RedisSettings, ManagedServer):
             with files.replacing(path, mode=0o600, owner=account, group=account, scratch=scratch) as stream:
                 stream.write(text.encode())
 
-    def make_read_only(self, context: RequestContext, read_only: bool) -> None:
-        def change() -> None:
-            self._tell_read_only(read_only)
-            self._remember_read_only(read_only)
-
-        def change_back(was_read_only: bool) -> None:
-            self._remember_read_only(was_read_only)
-            if self.answers():
-                self._tell_read_only(was_read_only)
-
-        step = Step("change it", change, keep=lambda: self.guest.record.current.read_only, undo=change_back)
-        self.guest.carry_out(Plan("change whether users may write", [step]))
-
     def is_configured_read_only(self) -> bool:
         """Whether the agent's layer says that nobody may write."""
         name, value = next(iter(READ_ONLY.items()))
         return directives.last([self.configuration.read(AGENT)], name) == value
 
-    def _tell_read_only(self, read_only: bool) -> None:
+    def tell_read_only(self, read_only: bool) -> None:
         lifted = {name: self.configured(name) or default for name, default in WRITABLE.items()}
         self.client.set("Changing whether users may write", READ_ONLY if read_only else lifted)
 
-    def _remember_read_only(self, read_only: bool) -> None:
-        self.guest.record.change(read_only=read_only)
+    def configure_read_only(self) -> None:
         self.write_agent_layer()

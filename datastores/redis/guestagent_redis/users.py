@@ -3,13 +3,10 @@
 from guestagent.capabilities import paging
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
-from guestagent.contract.users import PasswordChange, User, UserAttributes
+from guestagent.contract.users import ANYWHERE, PasswordChange, User, UserAttributes, is_anywhere
 from guestagent.operations.plan import Plan, Step
 from guestagent_redis.access import ServerAccess
 from guestagent_redis.acl import DEFAULT, ORDINARY, check_name, digest, name_of, rules_of
-
-ANYWHERE = "%"
-"""How the control plane says "from every host", which is all that this server knows."""
 
 
 class RedisUsers(ServerAccess):
@@ -152,11 +149,11 @@ class RedisUsers(ServerAccess):
             raise NotFound(subject=f"User {name!r}")
 
     def _is_visible(self, name: str, host: str | None) -> bool:
-        return host in (None, "", ANYWHERE) and name not in self.hidden_users and name in self._rules()
+        return is_anywhere(host) and name not in self.hidden_users and name in self._rules()
 
 
 def _refuse_host(name: str, host: str | None) -> None:
-    if host not in (None, "", ANYWHERE):
+    if not is_anywhere(host):
         problem = f"this server does not know hosts of users; leave it out, or say '{ANYWHERE}'"
         raise InvalidValue(subject=f"The host of user {name!r}", problem=problem)
 

@@ -36,8 +36,8 @@ class TestRoot:
 
     def test_a_password_can_be_given(self, guest: Guest) -> None:
         for _ in range(2):
-            root = guest.do("enable_root_with_password", root_password="r00t'pw")
-            assert root["_password"] == "r00t'pw"
+            root = guest.do("enable_root_with_password", root_password="rööt'pw")
+            assert root["_password"] == "rööt'pw"
             assert self.enters(guest, root)
         assert self.enters(guest, guest.do("enable_root_with_password", root_password=None))
 

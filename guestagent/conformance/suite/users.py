@@ -95,6 +95,13 @@ class TestUsers:
         assert guest.refusal("create_user", users=[user(somebody, "another")]).kind == "AlreadyExists"
         assert self.enters(guest, somebody)
 
+    def test_a_list_is_created_up_to_the_one_that_fails(self, guest: Guest, somebody: str) -> None:
+        wanted = [user(name) for name in ("list1", somebody, "list2")]
+        with dropped_afterwards(guest, "list1"):
+            assert guest.refusal("create_user", users=wanted).kind == "AlreadyExists"
+            assert "list1" in names(guest)
+            assert "list2" not in names(guest)
+
     @claims("change_passwords")
     def test_a_new_password_replaces_the_old_one(self, guest: Guest, somebody: str) -> None:
         change = {"name": somebody, "password": "n'ew", "host": host_of(guest, somebody)}
@@ -107,6 +114,8 @@ class TestUsers:
     def test_all_passwords_change_or_none(self, guest: Guest, somebody: str) -> None:
         changes = [{"name": name, "password": "new", "host": host_of(guest, name)} for name in (somebody, "nobody")]
         assert guest.refusal("change_passwords", users=changes).kind == "NotFound"
+        changes[1] = {"name": KEEPER, "password": "", "host": host_of(guest, KEEPER)}
+        assert guest.refusal("change_passwords", users=changes).kind == "InvalidValue"
         assert self.enters(guest, somebody)
 
     @claims("update_attributes")
@@ -117,6 +126,23 @@ class TestUsers:
         assert self.enters(guest, f"{somebody}x", "new")
         assert not self.enters(guest, somebody)
         drop(guest, f"{somebody}x")
+
+    @claims("update_attributes")
+    @pytest.mark.parametrize(
+        ("attributes", "kind"),
+        [
+            ({"name": KEEPER, "password": "new"}, "AlreadyExists"),
+            ({"name": "nul\0", "password": "new"}, "InvalidValue"),
+            ({"password": ""}, "InvalidValue"),
+        ],
+    )
+    def test_a_change_that_cannot_be_changes_nothing(
+        self, guest: Guest, somebody: str, attributes: dict[str, str], kind: str
+    ) -> None:
+        who = {"username": somebody, "hostname": host_of(guest, somebody)}
+        assert guest.refusal("update_attributes", who, user_attrs=attributes).kind == kind
+        assert self.enters(guest, somebody)
+        assert somebody in names(guest)
 
     @claims("update_attributes")
     def test_nobody_cannot_be_changed(self, guest: Guest) -> None:

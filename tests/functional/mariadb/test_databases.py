@@ -5,7 +5,7 @@ from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import InvalidValue, NotFound
-from tests.functional.mariadb.machine import CONTEXT, Machine
+from tests.functional.mariadb.machine import CONTEXT
 
 HOSTILE = [
     "it's",
@@ -105,32 +105,3 @@ def test_dropping_what_is_not_there_says_so(manager: MariaDBManager) -> None:
         manager.delete_database(CONTEXT, Database("never"))
     with pytest.raises(InvalidValue):
         manager.delete_database(CONTEXT, Database("mysql"))
-
-
-class TestPages:
-    """The pages of the databases; the names sort as bytes, whatever the server's collation says."""
-
-    NAMES = ("page-A", "page-B", "page-a", "page-b", "page-é")
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def made(cls, guest: Machine) -> None:
-        guest.manager().create_database(CONTEXT, [Database(name) for name in reversed(cls.NAMES)])
-
-    def page(self, manager: MariaDBManager, **asked: object) -> tuple[list[str], str | None]:
-        found, marker = manager.list_databases(CONTEXT, **asked)  # type: ignore[arg-type]
-        return [database.name for database in found], marker
-
-    def test_one_page_follows_the_other(self, manager: MariaDBManager) -> None:
-        found: list[str] = []
-        marker: str | None = "page-"
-        while marker:
-            names, marker = self.page(manager, limit=2, marker=marker)
-            assert len(names) <= 2
-            found += names
-        assert tuple(name for name in found if name.startswith("page-")) == self.NAMES
-
-    def test_a_marker_need_not_exist(self, manager: MariaDBManager) -> None:
-        assert self.page(manager, limit=1, marker="page-AA", include_marker=True) == (["page-B"], "page-B")
-        for marker in ("'; --", "\0", "😀", "a`b", "%"):
-            self.page(manager, limit=1, marker=marker, include_marker=True)

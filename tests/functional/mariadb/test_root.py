@@ -4,7 +4,6 @@ import pymysql
 import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
-from guestagent.contract.errors import InvalidValue
 from tests.functional.mariadb.machine import CONTEXT, Machine
 
 
@@ -16,15 +15,6 @@ def test_an_enabled_root_can_do_everything(guest: Machine, manager: MariaDBManag
     guest.ask("root", root.password or "", "CREATE USER made_by_root")
     guest.ask("root", root.password or "", "GRANT ALL ON *.* TO made_by_root WITH GRANT OPTION")
     guest.ask("root", root.password or "", "DROP USER made_by_root")
-
-
-def test_a_password_can_be_given(guest: Machine, manager: MariaDBManager) -> None:
-    for _ in range(2):
-        assert manager.enable_root_with_password(CONTEXT, "rööt'pw").password == "rööt'pw"
-        assert guest.ask("root", "rööt'pw", "SELECT 1") == ((1,),)
-    assert manager.enable_root_with_password(CONTEXT, None).password
-    with pytest.raises(InvalidValue):
-        manager.enable_root_with_password(CONTEXT, "nul\0")
 
 
 def test_a_disabled_root_is_out_and_what_it_made_goes_on(guest: Machine, manager: MariaDBManager) -> None:

@@ -201,13 +201,6 @@ class TestChanges:
                 manager.delete_user(CONTEXT, one)
         manager.create_user(CONTEXT, [user("change1"), user("change2")])
 
-    def test_all_passwords_change_or_none(self, guest: Machine, manager: MariaDBManager) -> None:
-        with pytest.raises(NotFound, match="nobody"):
-            manager.change_passwords(CONTEXT, [PasswordChange("change1", "new"), PasswordChange("nobody", "new")])
-        with pytest.raises(InvalidValue):
-            manager.change_passwords(CONTEXT, [PasswordChange("change1", "new"), PasswordChange("change2", "")])
-        assert guest.ask("change1", PASSWORD, "SELECT 1") == ((1,),)
-
     def test_one_attribute_leaves_the_others(self, guest: Machine, manager: MariaDBManager) -> None:
         manager.update_attributes(CONTEXT, "change1", "%", UserAttributes(name="change3"))
         assert guest.ask("change3", PASSWORD, "SELECT CURRENT_USER()") == (("change3@%",),)
@@ -219,19 +212,12 @@ class TestChanges:
         assert guest.ask("change3", "new", "SELECT 1") == ((1,),)
 
     @pytest.mark.parametrize(
-        ("attributes", "error"),
-        [
-            (UserAttributes(name="change2", password="new"), AlreadyExists),
-            (UserAttributes(name="root", password="new"), InvalidValue),
-            (UserAttributes(name="bad\0", password="new"), InvalidValue),
-            (UserAttributes(host="localhost", password="new"), InvalidValue),
-            (UserAttributes(password=""), InvalidValue),
-        ],
+        "attributes", [UserAttributes(name="root", password="new"), UserAttributes(host="localhost", password="new")]
     )
     def test_a_change_that_cannot_be_changes_nothing(
-        self, guest: Machine, manager: MariaDBManager, attributes: UserAttributes, error: type[Exception]
+        self, guest: Machine, manager: MariaDBManager, attributes: UserAttributes
     ) -> None:
-        with pytest.raises(error):
+        with pytest.raises(InvalidValue):
             manager.update_attributes(CONTEXT, "change1", "%", attributes)
         assert guest.ask("change1", PASSWORD, "SELECT CURRENT_USER()") == (("change1@%",),)
 

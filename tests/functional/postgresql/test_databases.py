@@ -136,32 +136,3 @@ def test_a_new_database_has_nothing_of_a_former_one_of_its_name(guest: Machine, 
         manager.delete_database(CONTEXT, Database(name))
     manager.delete_user(CONTEXT, User("member"))
     assert owners(manager) == []
-
-
-class TestPages:
-    """The pages of the databases; the names sort as bytes, whatever the server's locale says."""
-
-    NAMES = ("page-A", "page-B", "page-a", "page-b", "page-é")
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def made(cls, guest: Machine) -> None:
-        guest.manager().create_database(CONTEXT, [Database(name) for name in reversed(cls.NAMES)])
-
-    def page(self, manager: PostgreSQLManager, **asked: object) -> tuple[list[str], str | None]:
-        found, marker = manager.list_databases(CONTEXT, **asked)  # type: ignore[arg-type]
-        return [database.name for database in found], marker
-
-    def test_one_page_follows_the_other(self, manager: PostgreSQLManager) -> None:
-        found: list[str] = []
-        marker: str | None = "page-"
-        while marker:
-            names, marker = self.page(manager, limit=2, marker=marker)
-            assert len(names) <= 2
-            found += names
-        assert tuple(name for name in found if name.startswith("page-")) == self.NAMES
-
-    def test_a_marker_need_not_exist(self, manager: PostgreSQLManager) -> None:
-        assert self.page(manager, limit=1, marker="page-AA", include_marker=True) == (["page-B"], "page-B")
-        for marker in ("'; --", "\0", "😀", "a:b", "%"):
-            self.page(manager, limit=1, marker=marker, include_marker=True)

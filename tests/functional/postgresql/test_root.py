@@ -4,7 +4,6 @@ import pytest
 from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.exceptions import DatabaseError
 
-from guestagent.contract.errors import InvalidValue
 from tests.functional.postgresql.machine import CONTEXT, Machine
 
 REFUSED = "password authentication failed"
@@ -17,15 +16,6 @@ def test_an_enabled_root_can_do_everything(guest: Machine, manager: PostgreSQLMa
     assert manager.is_root_enabled(CONTEXT)
     guest.ask("postgres", root.password or "", "CREATE ROLE made_by_root SUPERUSER")
     guest.ask("postgres", root.password or "", "DROP ROLE made_by_root")
-
-
-def test_a_password_can_be_given(guest: Machine, manager: PostgreSQLManager) -> None:
-    for _ in range(2):
-        assert manager.enable_root_with_password(CONTEXT, "rööt'pw").password == "rööt'pw"
-        assert guest.ask("postgres", "rööt'pw", "SELECT 1") == [[1]]
-    assert manager.enable_root_with_password(CONTEXT, None).password
-    with pytest.raises(InvalidValue):
-        manager.enable_root_with_password(CONTEXT, "nul\0")
 
 
 def test_a_disabled_root_is_out_and_what_it_made_goes_on(guest: Machine, manager: PostgreSQLManager) -> None:

@@ -97,12 +97,6 @@ class TestCreate:
                 refused()
         assert names(manager) == []
 
-    def test_a_list_ends_with_the_one_that_fails(self, manager: RedisManager) -> None:
-        manager.create_user(CONTEXT, [user("taken", host="%")])
-        with pytest.raises(AlreadyExists, match="taken"):
-            manager.create_user(CONTEXT, [user("before"), user("taken", "other"), user("after")])
-        assert names(manager) == ["before", "taken"]
-
 
 class TestList:
     """Pages of users."""

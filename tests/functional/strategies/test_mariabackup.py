@@ -13,9 +13,9 @@ if shutil.which("mariadb-backup") is None or shutil.which("mariadbd") is None:
     pytest.skip("mariadb-backup is not installed", allow_module_level=True)
 
 from guestagent_mariabackup.errors import ChainBroken, StreamInvalid
-from guestagent_mariabackup.strategy import POSITION_FILE, MariaBackup
+from guestagent_mariabackup.strategy import MariaBackup
 
-from guestagent.backup.base import Stage
+from guestagent.backup.base import POSITION_FILE, Stage
 from guestagent.contract.errors import GuestAgentError, SystemFailure
 from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
 from tests.functional.strategies.kept import Kept, keep, processes, running

@@ -13,8 +13,9 @@ if shutil.which("mariadb-dump") is None or shutil.which("mariadbd") is None:
     pytest.skip("MariaDB is not installed", allow_module_level=True)
 
 from guestagent_mariadb_dump.errors import StreamInvalid
-from guestagent_mariadb_dump.strategy import POSITION_FILE, MariaDBDump
+from guestagent_mariadb_dump.strategy import MariaDBDump
 
+from guestagent.backup.base import POSITION_FILE
 from guestagent.contract.errors import DatastoreError, GuestAgentError, NotSupported, SystemFailure
 from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
 from tests.functional.strategies.kept import Kept, keep, processes, running

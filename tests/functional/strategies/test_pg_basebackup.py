@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from guestagent_pg_basebackup.errors import BaseInvalid
-from guestagent_pg_basebackup.strategy import POSITION_FILE, PgBaseBackup
+from guestagent_pg_basebackup.strategy import PgBaseBackup
 from guestagent_postgresql import scratch_server
 from guestagent_postgresql.manager import PostgreSQLManager
 
-from guestagent.backup.base import Server, Stage
+from guestagent.backup.base import POSITION_FILE, Server, Stage
 from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import InvalidValue, NotSupported, SystemFailure

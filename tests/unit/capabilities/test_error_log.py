@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from guestagent.capabilities.error_log import ErrorLog
+from guestagent.contract.errors import DatastoreError, SystemFailure
 
 ERROR = re.compile(r"\[ERROR\] (.*)")
 
@@ -30,3 +33,22 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("[ERROR] of somebody else\n")
     (tmp_path / "error.log").symlink_to(tmp_path / "other")
     assert ErrorLog(tmp_path / "error.log", ERROR).reasons(0) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "why"), [("2026 0 [ERROR] no room\n", "no room"), ("2026 0 [Note] hello\n", "it ended with code 1")]
+)
+def test_a_program_fails_for_what_the_log_says_since_or_else_for_what_it_says_itself(
+    tmp_path: Path, said: str, why: str
+) -> None:
+    path = tmp_path / "error.log"
+    path.write_text("2026 0 [ERROR] of long ago\n")
+    log = ErrorLog(path, ERROR)
+
+    def fail() -> None:
+        with log.explaining("Making the data"), path.open("a") as stream:
+            stream.write(said)
+            raise SystemFailure(subject="install", problem="it ended with code 1")
+
+    with pytest.raises(DatastoreError, match=f"^Making the data failed: {why}\\.$"):
+        fail()

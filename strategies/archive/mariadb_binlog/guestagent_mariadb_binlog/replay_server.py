@@ -1,23 +1,26 @@
 """A server on restored data that is seen by nobody else, and a client that carries out what it is fed."""
 
 import contextlib
+import re
 import secrets
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from guestagent.backup.base import Server
-from guestagent.contract.errors import DatastoreError, SystemFailure
-from guestagent.system import command, files, waiting
+from guestagent.capabilities.error_log import ErrorLog
+from guestagent.capabilities.scratch import wait_until_answers
+from guestagent.contract.errors import DatastoreDown
+from guestagent.system import command, files
 from guestagent.system.stream import Consumer, Producer
 
 HELPER = "guestagent_replay"
 """The user who carries out the statements, gone when the server stops."""
 _ME = f"`{HELPER}`@`localhost`"
 PASSWORD_BYTES = 24
-PAUSE_SECONDS = 0.2
 STATEMENT_SECONDS = 600
-LINES_TOLD = 3
+DATASTORE = "MariaDB"
+"""As errors name it."""
+ERROR = re.compile(r"\[ERROR\] (.*)")
 
 
 class ReplayServer:
@@ -37,7 +40,8 @@ class ReplayServer:
         self._scratch = scratch
         self._memory = memory
         self._timeout = timeout
-        self._log = scratch / "server.log"
+        self._log_file = scratch / "server.log"
+        self._log = ErrorLog(self._log_file, ERROR)
 
     @contextlib.contextmanager
     def running(self, target: Path) -> Iterator[Consumer]:
@@ -49,16 +53,14 @@ class ReplayServer:
         """
         self._write_files()
         with Producer(self._argv(target), user=self._server.account) as program:
-            self._await(program)
+            wait_until_answers(self._greet, program, self._log, self._timeout, DATASTORE)
             feed = [*self._asking, "--binary-mode", "--local-infile=1", "--max-allowed-packet=1G"]
             with Consumer(feed, user=self._server.account) as client:
                 yield client
             # Who is let in may stay until the end.
             self._tell(f"DROP USER {_ME};\nSHUTDOWN;\n")
-            try:
+            with self._log.explaining("Stopping the server of the replay"):
                 program.finish()
-            except SystemFailure as error:
-                raise self._failed("Stopping the server of the replay", error) from error
 
     def _write_files(self) -> None:
         # Plugins that judge passwords are content with it.
@@ -82,7 +84,7 @@ class ReplayServer:
             f"--datadir={target}",
             f"--socket={self._socket}",
             f"--pid-file={self._scratch / 'server.pid'}",
-            f"--log-error={self._log}",
+            f"--log-error={self._log_file}",
             f"--tmpdir={self._scratch}",
             f"--init-file={self._opening}",
             "--skip-networking",
@@ -126,25 +128,8 @@ class ReplayServer:
     def _tell(self, statements: str) -> None:
         command.run(self._asking, stdin=statements.encode(), timeout=STATEMENT_SECONDS, user=self._server.account)
 
-    def _await(self, program: Producer) -> None:
-        # One that cannot be started would look like a server that does not answer yet.
-        argv = [self._client, "--no-defaults", "--version"]
-        command.run(argv, timeout=STATEMENT_SECONDS, user=self._server.account)
-        deadline = time.monotonic() + self._timeout
-        while True:
-            try:
-                if program.ended:
-                    program.finish()
-                self._tell("SELECT 1;")
-            except SystemFailure as error:
-                if program.ended or time.monotonic() > deadline:
-                    raise self._failed("Starting a server for the replay", error) from error
-                waiting.pause(PAUSE_SECONDS)
-            else:
-                return
-
-    def _failed(self, subject: str, error: SystemFailure) -> DatastoreError:
-        """The server's own reasons, as far as it gave some."""
-        said = self._log.read_text(errors="replace") if self._log.is_file() else ""
-        reasons = [line.partition("[ERROR] ")[2] for line in said.splitlines() if "[ERROR] " in line]
-        return DatastoreError(subject=subject, problem=" / ".join(reasons[-LINES_TOLD:]) or error.facts["problem"])
+    def _greet(self) -> None:
+        argv, user = self._asking, self._server.account
+        done = command.run(argv, stdin=b"SELECT 1;", timeout=STATEMENT_SECONDS, user=user, accept=(0, 1))
+        if done.code:
+            raise DatastoreDown(datastore=DATASTORE, problem=command.reason(done.code, done.stderr, ""))

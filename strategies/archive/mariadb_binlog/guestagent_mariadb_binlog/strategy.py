@@ -4,22 +4,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from oslo_config import cfg
 
 from guestagent.backup.archive import BaseArchiveStrategy, Log, Piece, Point
 from guestagent.backup.base import Server
 from guestagent.contract.errors import DatastoreDown, DatastoreError, InvalidValue, SystemFailure
-from guestagent.system import command, files
+from guestagent.system import command, volume
 from guestagent_mariadb_binlog import events, options
 from guestagent_mariadb_binlog.errors import BinaryLogEncrypted, BinaryLogFiltered, NoBinaryLog
 from guestagent_mariadb_binlog.events import BinaryLog, Gtid, Head
 from guestagent_mariadb_binlog.replay_server import ReplayServer
 from guestagent_mariadb_binlog.replaying import Replay
 
-POSITION_FILE = "guestagent-position.json"
-"""Lies in a restored data directory and holds where the data stand; backup strategies write the one of the backup."""
-SYNC_SECONDS = 3600
 BASENAME = "agent_binlog"
 """What [mariadb] binary_log calls the log. One of another name is the user's, who could turn it off and on unseen."""
 ASK = ("--batch", "--skip-column-names", "--raw")
@@ -100,7 +96,6 @@ class MariaDBBinlog(BaseArchiveStrategy):
     def replay(self, positions: dict[str, Any], pieces: Iterator[Piece], point: Point, target: Path) -> None:
         gtid = None if point.position is None else _gtid(point.position)
         _, start = _place(positions)
-        account = self.server.account
         with self.scratch(options.GROUP) as scratch:
             server = ReplayServer(
                 program=self.options.server_program,
@@ -111,12 +106,11 @@ class MariaDBBinlog(BaseArchiveStrategy):
                 timeout=self.options.start_timeout,
             )
             with server.running(target) as client:
-                replay = Replay(self.options.binlog_program, account, scratch, client)
+                replay = Replay(self.options.binlog_program, self.server.account, scratch, client)
                 stands = replay.make(pieces, start, point.time, gtid)
-        content = msgspec.json.format(msgspec.json.encode(stands), indent=1)
-        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
+        self.note_positions(stands, target)
         # The programs leave it to the kernel when their files reach the disk.
-        command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
+        volume.sync(target)
 
     def _names(self) -> list[str]:
         """The files that the server has, oldest first; the last one is written to."""

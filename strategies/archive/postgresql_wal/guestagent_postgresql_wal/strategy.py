@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from oslo_config import cfg
 
 from guestagent.backup.archive import BaseArchiveStrategy, Log, Piece, Point
 from guestagent.backup.base import Server
 from guestagent.contract.errors import DatastoreDown, DatastoreError, InvalidValue, SystemFailure
-from guestagent.system import command, files
+from guestagent.system import command, volume
 from guestagent_postgresql_wal import options, segments
 from guestagent_postgresql_wal.errors import SegmentSizeUnknown
 from guestagent_postgresql_wal.replaying import Replay
@@ -21,12 +20,9 @@ SERVICE = "guestagent"
 """The name that the credentials have for the server."""
 SLOT = "guestagent_archive"
 """The replication slot that keeps the server from removing what is not archived."""
-POSITION_FILE = "guestagent-position.json"
-"""Lies in a restored data directory and holds where the data stand; backup strategies write the one of the backup."""
 _THE_SLOT = f"pg_replication_slots WHERE slot_name = '{SLOT}'"
 SLACK_SECONDS = 60.0
 """So much earlier than a file was written last may something be that was done after what is in it."""
-SYNC_SECONDS = 3600
 LONGEST_NAME = 63
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 
@@ -106,15 +102,13 @@ class PostgreSQLWal(BaseArchiveStrategy):
 
     def replay(self, positions: dict[str, Any], pieces: Iterator[Piece], point: Point, target: Path) -> None:
         major = (target / "PG_VERSION").read_text().strip()
-        account = self.server.account
         with self.scratch(options.GROUP) as scratch:
             programs = Path(self.options.versions_dir) / major / "bin"
             replay = Replay(programs, self.server, scratch, self.options.memory, self.options.replay_timeout)
             stands = replay.make(pieces, point, target)
-        content = msgspec.json.format(msgspec.json.encode(stands), indent=1)
-        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
+        self.note_positions(stands, target)
         # The server has synced what it wrote, and the restore before it what it did not.
-        command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
+        volume.sync(target)
 
     def _hold(self) -> None:
         """Keep the server from removing log from now on; one that has removed some already begins anew."""

@@ -9,21 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from oslo_config import cfg
 
 from guestagent.backup.base import BaseBackupStrategy, Server, Source, Stage, Taken
 from guestagent.contract.errors import DatastoreDown, DatastoreError, SystemFailure
-from guestagent.system import files
 from guestagent.system.stream import Consumer, Producer
 from guestagent_mariabackup import chain, options, positions
 from guestagent_mariabackup.errors import StreamInvalid
 from guestagent_mariabackup.positions import Notes, Positions
 from guestagent_mariabackup.syncing import Syncing
 from guestagent_mariabackup.unpacking import unpack
-
-POSITION_FILE = "guestagent-position.json"
-"""Lies in a restored data directory and holds the positions of the last backup, as the manifest has them."""
 
 SETTINGS = "backup-my.cnf"
 """Where mariadb-backup writes down what shapes the data."""
@@ -158,9 +153,7 @@ class MariaBackup(BaseBackupStrategy):
             raise DatastoreError(subject="Preparing the backup", problem=f"there is no file '{name}' in it")
         for path in positions.left_overs(target):
             path.unlink()
-        content = msgspec.json.format(msgspec.json.encode(position.kept()), indent=1)
-        account = self.server.account
-        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
+        self.note_positions(position.kept(), target)
 
     def _log_file(self) -> Path | None:
         """The log, without what an earlier backup or restore left in it."""

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Self
 
 from guestagent.backup.lanes import Lanes
-from guestagent.system import command
+from guestagent.system import volume
 
 SYNC_BYTES = 1 << 28
 """So much is unpacked before it is written to the disk, which would have nothing to do until the end otherwise."""
-SYNC_SECONDS = 3600
 
 
 class Syncing:
@@ -40,18 +39,14 @@ class Syncing:
         if self._waiting >= SYNC_BYTES and (self._running is None or self._running.done()):
             self._take()
             self._waiting = 0
-            self._running = self._lanes.submit(_sync, self._directory)
+            self._running = self._lanes.submit(volume.sync, self._directory)
 
     def finish(self) -> None:
         """Wait until all of it is on disk."""
         self._take()
-        _sync(self._directory)
+        volume.sync(self._directory)
 
     def _take(self) -> None:
         if self._running is not None:
             self._lanes.wait([self._running])
             self._running.result()
-
-
-def _sync(directory: Path) -> None:
-    command.run(["sync", "--file-system", str(directory)], timeout=SYNC_SECONDS)

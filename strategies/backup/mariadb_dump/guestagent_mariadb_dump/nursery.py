@@ -3,19 +3,22 @@
 import contextlib
 import os
 import pwd
+import re
 import secrets
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from guestagent.contract.errors import DatastoreError, SystemFailure
-from guestagent.system import command, files, waiting
+from guestagent.capabilities.error_log import ErrorLog
+from guestagent.capabilities.scratch import wait_until_answers
+from guestagent.contract.errors import DatastoreDown
+from guestagent.system import command, files
 from guestagent.system.stream import Consumer, Producer
 
 STATEMENT_SECONDS = 600
-PAUSE_SECONDS = 0.2
 PASSWORD_BYTES = 24
-LINES_TOLD = 3
+DATASTORE = "MariaDB"
+"""As errors name it."""
+ERROR = re.compile(r"\[ERROR\] (.*)")
 HELPER = "guestagent_restore"
 """The user who carries out the dump, so that the dump can make all others as they were."""
 _ME = f"`{HELPER}`@`localhost`"
@@ -51,7 +54,8 @@ class Nursery:
         self._account = account
         self._scratch = scratch
         self._timeout = timeout
-        self._log = scratch / "server.log"
+        self._log_file = scratch / "server.log"
+        self._log = ErrorLog(self._log_file, ERROR)
 
     def make(self, directory: Path) -> None:
         """Fill an empty directory with the system's tables, and let nobody in but us.
@@ -62,17 +66,15 @@ class Nursery:
             self._install,
             "--no-defaults",
             f"--datadir={directory}",
-            f"--log-error={self._log}",
+            f"--log-error={self._log_file}",
             "--auth-root-authentication-method=socket",
             f"--auth-root-socket-user={self._login}",
             "--skip-name-resolve",
             "--skip-test-db",
             *self._options,
         ]
-        try:
+        with self._log.explaining("Making the data directory"):
             command.run(argv, timeout=self._timeout, user=self._account)
-        except SystemFailure as error:
-            raise self._failed("Making the data directory", error) from error
 
     @contextlib.contextmanager
     def running(self, directory: Path, memory: int) -> Iterator[None]:
@@ -87,7 +89,7 @@ class Nursery:
             f"--datadir={directory}",
             f"--socket={self._socket}",
             f"--pid-file={self._scratch / 'server.pid'}",
-            f"--log-error={self._log}",
+            f"--log-error={self._log_file}",
             f"--tmpdir={self._scratch}",
             "--skip-networking",
             "--skip-log-bin",
@@ -103,14 +105,12 @@ class Nursery:
             *self._options,
         ]
         with Producer(argv, user=self._account) as program:
-            self._await(program)
+            wait_until_answers(self._greet, program, self._log, self._timeout, DATASTORE)
             yield
             # Who is let in may stay until the end.
             self._tell(f"DROP USER {_ME};\nSHUTDOWN;\n")
-            try:
+            with self._log.explaining("Stopping the server of the restore"):
                 program.finish()
-            except SystemFailure as error:
-                raise self._failed("Stopping the server of the restore", error) from error
 
     def clear_out(self) -> None:
         """Leave no user but the helper."""
@@ -118,7 +118,8 @@ class Nursery:
         content = f"[client]\nsocket = {self._socket}\nuser = {HELPER}\npassword = {password}\n"
         files.write(self._helper, content, mode=0o600, owner=self._account, group=self._account)
         # Who gives a right away must have it; the right to be anybody is not one of all.
-        self._tell_as_ourselves(
+        self._ask(
+            self._as_ourselves,
             f"CREATE USER {_ME} IDENTIFIED BY '{password}';\n"
             f"GRANT ALL PRIVILEGES ON *.* TO {_ME} WITH GRANT OPTION;\n"
             f"GRANT PROXY ON ''@'%' TO {_ME} WITH GRANT OPTION;\n",
@@ -147,34 +148,17 @@ class Nursery:
         return self._account or pwd.getpwuid(os.geteuid()).pw_name
 
     def _tell(self, statements: str) -> str:
-        return self._ask([f"--defaults-file={self._helper}"], statements)
+        return self._ask([f"--defaults-file={self._helper}"], statements).stdout
 
-    def _tell_as_ourselves(self, statements: str) -> str:
-        return self._ask(["--no-defaults", f"--socket={self._socket}", f"--user={self._login}"], statements)
+    @property
+    def _as_ourselves(self) -> list[str]:
+        return ["--no-defaults", f"--socket={self._socket}", f"--user={self._login}"]
 
-    def _ask(self, way: Sequence[str], statements: str) -> str:
-        argv = [self._client, *way, *CLIENT]
-        done = command.run(argv, stdin=statements.encode(), timeout=STATEMENT_SECONDS, user=self._account)
-        return done.stdout
+    def _greet(self) -> None:
+        done = self._ask(self._as_ourselves, "SELECT 1;", accept=(0, 1))
+        if done.code:
+            raise DatastoreDown(datastore=DATASTORE, problem=command.reason(done.code, done.stderr, ""))
 
-    def _await(self, program: Producer) -> None:
-        # One that cannot be started would look like a server that does not answer yet.
-        command.run([self._client, "--no-defaults", "--version"], timeout=STATEMENT_SECONDS, user=self._account)
-        deadline = time.monotonic() + self._timeout
-        while True:
-            try:
-                if program.ended:
-                    program.finish()
-                self._tell_as_ourselves("SELECT 1;")
-            except SystemFailure as error:
-                if program.ended or time.monotonic() > deadline:
-                    raise self._failed("Starting a server for the restore", error) from error
-                waiting.pause(PAUSE_SECONDS)
-            else:
-                return
-
-    def _failed(self, subject: str, error: SystemFailure) -> DatastoreError:
-        """The server's own reasons, as far as it gave some."""
-        said = self._log.read_text(errors="replace") if self._log.is_file() else ""
-        reasons = [line.partition("[ERROR] ")[2] for line in said.splitlines() if "[ERROR] " in line]
-        return DatastoreError(subject=subject, problem=" / ".join(reasons[-LINES_TOLD:]) or error.facts["problem"])
+    def _ask(self, way: Sequence[str], statements: str, accept: Collection[int] = (0,)) -> command.Completed:
+        argv, stdin = [self._client, *way, *CLIENT], statements.encode()
+        return command.run(argv, stdin=stdin, timeout=STATEMENT_SECONDS, user=self._account, accept=accept)

@@ -6,27 +6,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from oslo_config import cfg
 
 from guestagent.backup.base import BaseBackupStrategy, Server, Source, Stage, Taken
 from guestagent.contract.errors import DatastoreDown, DatastoreError, SystemFailure
-from guestagent.system import command, files
+from guestagent.system import command, volume
 from guestagent.system.stream import Producer
 from guestagent_mariadb_dump import options
 from guestagent_mariadb_dump.errors import StreamInvalid
 from guestagent_mariadb_dump.landmarks import SIGN_BYTES, Landmarks
 from guestagent_mariadb_dump.nursery import Nursery
 
-POSITION_FILE = "guestagent-position.json"
-"""Lies in a restored data directory and holds the positions of the backup, as the manifest has them."""
-
 NOT_DUMPED = ("mysql", "sys")
 """Databases whose tables belong to one version of the server; what is in them goes as statements."""
 SYSTEM = ("plugins", "udfs", "users", "servers", "timezones")
 """Those statements."""
 ASK_SECONDS = 60
-SYNC_SECONDS = 3600
 GROWTH = 2
 EMPTY_BYTES = 256 << 20
 """A data directory without data."""
@@ -69,10 +64,8 @@ class MariaDBDump(BaseBackupStrategy):
             with nursery.running(target, self.options.use_memory):
                 nursery.clear_out()
                 found = _carry_out(stages[0], nursery)
-        content = msgspec.json.format(msgspec.json.encode(stages[0].positions or found), indent=1)
-        account = self.server.account
-        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
-        command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
+        self.note_positions(stages[0].positions or found, target)
+        volume.sync(target)
 
     def needed(self, streamed: int) -> int:
         """Roughly: tables have room to grow and indexes, which statements do not."""

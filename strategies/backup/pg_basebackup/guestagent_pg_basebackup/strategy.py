@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from oslo_config import cfg
 
 from guestagent.backup.base import BaseBackupStrategy, Server, Source, Stage, Taken
 from guestagent.contract.errors import DatastoreDown, InvalidValue, NotSupported, SystemFailure
-from guestagent.system import command, files
+from guestagent.system import command, volume
 from guestagent.system.stream import Consumer, Producer
 from guestagent_pg_basebackup import options, slot
 from guestagent_pg_basebackup.errors import BaseInvalid
@@ -20,8 +19,6 @@ from guestagent_pg_basebackup.positions import Positions
 
 SERVICE = "guestagent"
 """The name that the credentials have for the server."""
-POSITION_FILE = "guestagent-position.json"
-"""Lies in a restored data directory and holds the positions of the backup, as its manifest has them."""
 MANIFEST = "backup_manifest"
 """The server's own list of the files; the last one of a stream."""
 VERSION_FILE = "PG_VERSION"
@@ -32,7 +29,6 @@ LOG_DIRECTORY = "pg_wal"
 TAR = ("tar", "--extract", "--no-same-owner", "--preserve-permissions", "--file=-")
 SLACK = 128 << 20
 """Bytes that a server adds to a restored directory before it does anything: new write-ahead log."""
-SYNC_SECONDS = 3600
 VERIFY_SECONDS = 24 * 3600
 
 
@@ -74,9 +70,9 @@ class PgBaseBackup(BaseBackupStrategy):
             self._verify(target)
         for name in (MANIFEST, *STANDS_BY):
             (target / name).unlink(missing_ok=True)
-        self._note(stages[0].positions, target)
+        self.note_positions(stages[0].positions, target)
         # tar leaves it to the kernel when its files reach the disk.
-        command.run(["sync", "--file-system", str(target)], timeout=SYNC_SECONDS)
+        volume.sync(target)
 
     def estimate(self) -> int | None:
         """The size of the files that a backup copies."""
@@ -124,11 +120,6 @@ class PgBaseBackup(BaseBackupStrategy):
         done = command.run(argv, timeout=VERIFY_SECONDS, user=self.server.account, accept=(0, 1))
         if done.code:
             raise BaseInvalid(problem=f"pg_verifybackup says {command.reason(done.code, done.stderr, '')}")
-
-    def _note(self, positions: dict[str, Any], target: Path) -> None:
-        content = msgspec.json.format(msgspec.json.encode(positions), indent=1)
-        account = self.server.account
-        files.write(target / POSITION_FILE, content, mode=0o600, owner=account, group=account)
 
 
 class _Stream:

@@ -1,8 +1,5 @@
 """The package as a whole: what importing it costs, what it supports, and that its halves fit together."""
 
-from importlib import metadata
-
-import pytest
 from guestagent_mariadb import options, server_options
 from guestagent_mariadb.manager import MariaDBManager
 from oslo_config import cfg
@@ -21,13 +18,6 @@ def test_the_client_library_is_not_imported_before_it_is_needed() -> None:
     assert not found & {"pymysql", "cryptography", "psutil", "sqlalchemy"}
 
 
-@pytest.mark.parametrize("module", ["server_options", "options"])
-def test_options_are_registered_without_a_manager(module: str) -> None:
-    found = imported_by(f"import guestagent_mariadb.{module}")
-    ours = {name for name in found if name.startswith(("guestagent", "pymysql"))}
-    assert ours == {"guestagent_mariadb", f"guestagent_mariadb.{module}"}
-
-
 def test_the_two_sides_have_groups_of_their_own() -> None:
     conf = cfg.ConfigOpts()
     for _ in range(2):
@@ -37,26 +27,6 @@ def test_the_two_sides_have_groups_of_their_own() -> None:
     assert conf.mariadb.port == 3306
     assert conf.mariadb_server.tcp_ports == ["3306"]
     assert {group for group, _ in (*options.list_opts(), *server_options.list_opts())} == {"mariadb", "mariadb_server"}
-
-
-@pytest.mark.parametrize("name", ["Robert'); --", "", "a b", "`", "x" * 33])
-def test_the_administrators_name_needs_no_quotes(name: str) -> None:
-    conf = cfg.ConfigOpts()
-    options.register(conf)
-    conf([])
-    with pytest.raises(ValueError, match="regex"):
-        conf.set_override("administrator", name, "mariadb")
-
-
-def test_the_entry_points_name_what_is_there() -> None:
-    points = {
-        point.name: point
-        for group in ("guestagent.datastore", "oslo.config.opts")
-        for point in metadata.entry_points(group=group)
-    }
-    assert points["mariadb"].load() is MariaDBManager
-    assert points["guestagent.mariadb.guest"].load() is options.list_opts
-    assert points["guestagent.mariadb.server"].load() is server_options.list_opts
 
 
 def test_everything_but_replication_is_supported() -> None:

@@ -1,8 +1,5 @@
 """The package as a whole: what importing it costs, what it supports, and that its halves fit together."""
 
-from importlib import metadata
-
-import pytest
 from guestagent_postgresql import options, server_options
 from guestagent_postgresql.manager import PostgreSQLManager
 from oslo_config import cfg
@@ -21,13 +18,6 @@ def test_the_client_library_is_not_imported_before_it_is_needed() -> None:
     assert not found & {"pg8000", "scramp", "asn1crypto", "cryptography", "psutil", "sqlalchemy"}
 
 
-@pytest.mark.parametrize("module", ["server_options", "options"])
-def test_options_are_registered_without_a_manager(module: str) -> None:
-    found = imported_by(f"import guestagent_postgresql.{module}")
-    ours = {name for name in found if name.startswith(("guestagent", "pg8000"))}
-    assert ours == {"guestagent_postgresql", f"guestagent_postgresql.{module}"}
-
-
 def test_the_two_sides_have_groups_of_their_own() -> None:
     conf = cfg.ConfigOpts()
     for _ in range(2):
@@ -38,26 +28,6 @@ def test_the_two_sides_have_groups_of_their_own() -> None:
     assert conf.postgresql_server.tcp_ports == ["5432"]
     groups = {group for group, _ in (*options.list_opts(), *server_options.list_opts())}
     assert groups == {"postgresql", "postgresql_server"}
-
-
-@pytest.mark.parametrize("name", ["Robert'); --", "", "a b", '"', "x" * 33])
-def test_the_administrators_name_needs_no_quotes(name: str) -> None:
-    conf = cfg.ConfigOpts()
-    options.register(conf)
-    conf([])
-    with pytest.raises(ValueError, match="regex"):
-        conf.set_override("administrator", name, "postgresql")
-
-
-def test_the_entry_points_name_what_is_there() -> None:
-    points = {
-        point.name: point
-        for group in ("guestagent.datastore", "oslo.config.opts")
-        for point in metadata.entry_points(group=group)
-    }
-    assert points["postgresql"].load() is PostgreSQLManager
-    assert points["guestagent.postgresql.guest"].load() is options.list_opts
-    assert points["guestagent.postgresql.server"].load() is server_options.list_opts
 
 
 def test_everything_but_replication_is_supported() -> None:

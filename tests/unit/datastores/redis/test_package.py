@@ -1,7 +1,5 @@
 """The package as a whole: what importing it costs, what it supports, and its two names."""
 
-from importlib import metadata
-
 import pytest
 from guestagent_redis import options, server_options
 from guestagent_redis.manager import RedisManager
@@ -24,13 +22,6 @@ def test_nothing_costly_is_imported_before_it_is_needed() -> None:
     assert not found & {"redis", "cryptography", "psutil", "secrets", "shlex", "guestagent_redis.resp"}
 
 
-@pytest.mark.parametrize("module", ["server_options", "options"])
-def test_options_are_registered_without_a_manager(module: str) -> None:
-    found = imported_by(f"import guestagent_redis.{module}")
-    ours = {name for name in found if name.startswith("guestagent")}
-    assert ours == {"guestagent_redis", f"guestagent_redis.{module}"}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_each_name_has_groups_of_its_own(name: str) -> None:
     conf = cfg.ConfigOpts()
@@ -43,27 +34,6 @@ def test_each_name_has_groups_of_its_own(name: str) -> None:
     [other] = set(NAMES) - {name}
     assert other not in conf
     assert [group for group, _ in options.list_opts()] == list(NAMES)
-
-
-@pytest.mark.parametrize("name", ["Robert'); --", "", "a b", "default user", "x" * 33])
-def test_the_administrators_name_needs_no_quotes(name: str) -> None:
-    conf = cfg.ConfigOpts()
-    options.register(conf, "redis")
-    conf([])
-    with pytest.raises(ValueError, match="regex"):
-        conf.set_override("administrator", name, "redis")
-
-
-def test_the_entry_points_name_what_is_there() -> None:
-    points = {
-        point.name: point
-        for group in ("guestagent.datastore", "oslo.config.opts")
-        for point in metadata.entry_points(group=group)
-    }
-    for name in NAMES:
-        assert points[name].load() is RedisManager
-    assert points["guestagent.redis.guest"].load() is options.list_opts
-    assert points["guestagent.redis.server"].load() is server_options.list_opts
 
 
 def test_everything_else_is_supported() -> None:

@@ -1,40 +1,38 @@
 """What a restore writes gets to the disk while it is written."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from guestagent_mariabackup import syncing
 from guestagent_mariabackup.syncing import SYNC_BYTES, Syncing
 
 from guestagent.contract.errors import SystemFailure
-from guestagent.system import command
+from guestagent.system import volume
 
 
 @pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The command lines of the syncs that have ended."""
-    ended: list[list[str]] = []
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was synced, by the syncs that have ended."""
+    ended: list[Path] = []
+    sync = volume.sync
 
-    def run(argv: list[str], **how: Any) -> command.Completed:
-        done = command.run(argv, **how)
-        ended.append(argv)
-        return done
+    def noted(path: Path) -> None:
+        sync(path)
+        ended.append(path)
 
-    monkeypatch.setattr(syncing, "command", type("command", (), {"run": staticmethod(run)}))
+    monkeypatch.setattr(volume, "sync", noted)
     return ended
 
 
-def test_little_is_synced_at_the_end(tmp_path: Path, synced: list[list[str]]) -> None:
+def test_little_is_synced_at_the_end(tmp_path: Path, synced: list[Path]) -> None:
     with Syncing(tmp_path) as disk:
         disk.count(SYNC_BYTES - 1)
         assert synced == []
         disk.finish()
 
-    assert synced == [["sync", "--file-system", str(tmp_path)]]
+    assert synced == [tmp_path]
 
 
-def test_much_is_synced_meanwhile_too_and_all_of_it_has_ended(tmp_path: Path, synced: list[list[str]]) -> None:
+def test_much_is_synced_meanwhile_too_and_all_of_it_has_ended(tmp_path: Path, synced: list[Path]) -> None:
     with Syncing(tmp_path) as disk:
         for _ in range(4):
             disk.count(SYNC_BYTES // 2)
