@@ -16,7 +16,12 @@ PROGRAM = "disk-image-create"
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 """The Python of each release; wheels are made for it."""
 PHASES = re.compile(r"Running hooks from \S+/(?P<host>[a-z-]+)\.d|dib-run-parts Running \S+/(?P<hook>[a-z-]+\.d/\S+)")
-COMPRESSIONS = {"zstd": ("--qemu-img-options", "compression_type=zstd"), "zlib": (), "none": ("-u",)}
+COMPRESSIONS = {
+    # Each cluster is compressed by itself. Larger ones would gain little more, and a read unpacks a whole one.
+    "zstd": ("--qemu-img-options", "compression_type=zstd,cluster_size=256K"),
+    "zlib": (),
+    "none": ("-u",),
+}
 """Options of diskimage-builder, whose own choice is zlib: every QEMU reads that, and zstd since 5.1."""
 DISKS = {"mbr": "block-device-mbr", "gpt": "block-device-gpt", "efi": "block-device-efi"}
 
