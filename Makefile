@@ -66,7 +66,7 @@ test-crash: deps venv ## Kill the agent at every moment of every operation; `mak
 
 .PHONY: test-image
 test-image: deps image-packages venv ## Build the MariaDB image, boot it, and live through a backup in it.
-	@$(PYTEST) --timeout=1200 tests/image
+	@$(PYTEST) --numprocesses=0 --timeout=1200 tests/image  # one process, and so one image for all
 
 .PHONY: lint
 lint: venv ## Check style and types.

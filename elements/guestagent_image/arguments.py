@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from guestagent_image.building import DISKS
+from guestagent_image.building import COMPRESSIONS, DISKS
 from guestagent_image.selection import Selection
 
 PROGRAM = "guestagent-image"
@@ -39,7 +39,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--disk", default="mbr", choices=sorted(DISKS), help="how it is partitioned")
     command.add_argument("--package", action="append", default=[], help="another package of the operating system")
     command.add_argument("--elements", action="append", default=[], type=Path, metavar="DIR", help="more elements")
-    command.add_argument("--fast", action="store_true", help="do not compress the image")
+    command.add_argument("--compression", default="zstd", choices=list(COMPRESSIONS), help="of the image")
     command.add_argument("--output", "-o", required=True, type=_qcow2, help="the image, with the ending .qcow2")
 
 

@@ -85,7 +85,11 @@ def _injected(root: Path, _builder: Builder) -> Iterator[Finding]:
 
 def _machine(root: Path, _builder: Builder) -> Iterator[Finding]:
     path = root / "etc/machine-id"
-    if path.exists() and path.read_text().strip() not in ("", "uninitialized"):
+    if not path.exists() or path.read_text().strip() == "uninitialized":
+        # See machine-id(5), "First Boot Semantics".
+        sentence = "systemd would ask questions and enable units at the first boot; make it an empty file."
+        yield _at("image.first-boot", root, path, sentence)
+    elif path.read_text().strip():
         yield _at("image.machine-id", root, path, "All guests would be one machine; empty the file.")
 
 

@@ -33,7 +33,7 @@ def _build(options: argparse.Namespace) -> int:
         disk=options.disk,
         packages=tuple(options.package),
         elements=tuple(path.absolute() for path in options.elements),
-        compressed=not options.fast,
+        compression=options.compression,
     )
     recipe.check()
     progress = Progress()

@@ -23,12 +23,19 @@ SELECTION = ("--datastore=mariadb", "--backup=mariabackup", "--storage=swift")
 BUILD_SECONDS = 900
 
 
+MEASURED = pytest.StashKey[Budgets]()
+
+
 @pytest.fixture(scope="session")
-def budgets() -> Iterator[Budgets]:
+def budgets(pytestconfig: pytest.Config) -> Budgets:
     """What was measured beside what it may be; printed at the end."""
-    made = Budgets()
-    yield made
-    sys.stderr.write(f"\n{made}\n")
+    return pytestconfig.stash.setdefault(MEASURED, Budgets())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if measured := terminalreporter.config.stash.get(MEASURED, None):
+        terminalreporter.section("what the image costs")
+        terminalreporter.write_line(str(measured))
 
 
 @pytest.fixture(scope="session")

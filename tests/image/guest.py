@@ -36,6 +36,7 @@ with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem",
             found |= set(re.findall(rb"site-packages/(guestagent_[a-z0-9_]+)/\\w+\\.py", memory.read(end - start)))
 print(*(name.decode() for name in found))
 """
+NAMESPACE = "guestagent"
 NOTIFICATION = "trove.common.notification.DBaaS"
 
 
@@ -70,9 +71,9 @@ class Guest:
         """Where a path of the guest is for everybody else."""
         return self._root / inside.relative_to("/")
 
-    def call(self, method: str, **arguments: Any) -> Any:
-        """A call of the control plane's."""
-        return self._wire.call(self.id, method, arguments, timeout=60)
+    def describe(self) -> dict[str, Any]:
+        """Its capability document, of its own namespace, where the control plane has no call for it."""
+        return dict(self._wire.call(self.id, "describe", namespace=NAMESPACE, timeout=60))
 
     def prepare(self, token: str, **arguments: Any) -> Report:
         """Have it made an instance; what the conductor hears of the end."""

@@ -21,8 +21,9 @@ def require(step: str, *programs: str) -> None:
 
 
 def build_environment() -> dict[str, str]:
-    """The mirrors that this machine's own apt uses, and stand-ins for what its kernel has not."""
-    environment = dict(os.environ)
+    """The mirrors that this machine's own apt uses, the root file system of the last build, which is brought up to
+    date, and stand-ins for what its kernel has not."""
+    environment = {**os.environ, "DIB_DEBOOTSTRAP_CACHE": "1", "DIB_DEBIAN_USE_DEBOOTSTRAP_CACHE": "1"}
     mirrors = _mirrors()
     if mirrors:
         environment |= {"DIB_DISTRIBUTION_MIRROR": mirrors[0], "DIB_DEBIAN_SECURITY_MIRROR": mirrors[-1]}

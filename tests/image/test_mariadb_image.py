@@ -72,8 +72,7 @@ def test_an_instance_lives_and_its_backup_comes_back_among_poisoned_plugins(
     with start() as first:
         budgets.measured("nspawn: boot to the first answer", first.wait_until_answers())
         assert DATABASE & first.processes() == set(), "it runs before anybody prepared it"
-        described = first.call("describe")
-        assert described["datastore"]["name"] == DATASTORE
+        assert first.describe()["datastore"]["name"] == DATASTORE
         assert first.prepare(swift.token()).method == "notify_end"
         first.wait_until_healthy()
         budgets.measured("nspawn: boot to healthy after prepare", time.monotonic() - first.booted_at)
@@ -87,7 +86,7 @@ def test_an_instance_lives_and_its_backup_comes_back_among_poisoned_plugins(
     with start(lambda root: poisoned.extend(poison.install(root))) as second:
         assert len(poisoned) > 2
         second.wait_until_answers()
-        info = {"id": backup["backup_id"], "type": backup["backup_type"], **store}
+        info = {"id": backup["backup_id"], "type": "full", **store}
         info |= {"location": backup["location"], "checksum": backup["checksum"]}
         assert second.prepare(swift.token(), databases=[], users=[], backup_info=info).method == "notify_end"
         assert second.sql("SELECT words FROM wares ORDER BY id") == (("tea",), ("coffee",))

@@ -13,7 +13,7 @@ from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
 from tests.image import drive
 from tests.image.budgets import Budgets
-from tests.image.guest import DATASTORE, agent_options
+from tests.image.guest import DATASTORE, NAMESPACE, agent_options
 from tests.image.machine import EMULATOR, require
 
 BOOT_SECONDS = 240.0
@@ -53,4 +53,5 @@ def test_its_agent_answers(machine: str, control: tuple[Wire, Conductor], budget
     ping = control[0].begin(machine, "rpc_ping", timeout=BOOT_SECONDS)
     assert ping.result() is True
     budgets.measured("QEMU without KVM: boot to the first answer", time.monotonic() - began)
-    assert control[0].call(machine, "describe", timeout=60)["datastore"]["name"] == DATASTORE
+    described = control[0].call(machine, "describe", namespace=NAMESPACE, timeout=60)
+    assert described["datastore"]["name"] == DATASTORE

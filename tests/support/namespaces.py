@@ -41,7 +41,9 @@ class Network:
     @property
     def settings(self) -> str:
         """Of the guest's end, as systemd-networkd reads them."""
-        return f"[Match]\nName={self.interface}\n[Network]\nAddress={self.guest}/{self.prefix}\n"
+        # Nobody at the other end announces IPv6, which would be waited for before the network counts as online.
+        alone = "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+        return f"[Match]\nName={self.interface}\n[Network]\nAddress={self.guest}/{self.prefix}\n{alone}"
 
     def __enter__(self) -> Self:
         guest, host = self._spaces

@@ -65,6 +65,8 @@ def replace(path: str, text: str) -> Callable[[Path], None]:
         ("image.injected", replace("var/lib/cloud/seed/nocloud/user-data", "#cloud-config\n")),
         ("image.used", replace("var/lib/guestagent/operations.sqlite", "")),
         ("image.machine-id", replace("etc/machine-id", "0123456789abcdef0123456789abcdef\n")),
+        ("image.first-boot", replace("etc/machine-id", "uninitialized\n")),
+        ("image.first-boot", lambda root: (root / "etc/machine-id").unlink()),
         ("image.resolver", replace("etc/resolv.conf", "nameserver 192.0.2.1\n")),
         ("image.builder", replace("etc/apt/sources.list", "deb http://mirror.builder.example/debian bookworm main\n")),
         ("image.builder", replace("root/.bashrc", "export DIB_RELEASE=bookworm\n")),

@@ -87,3 +87,17 @@ def test_a_release_with_another_python_is_refused(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(OtherPython, match=r"bookworm has Python 2\.7"):
         building.Recipe("debian", "bookworm", "mariadb").check()
+
+
+@pytest.mark.parametrize(
+    ("compression", "options"),
+    [
+        ("zstd", ["-n", "--qemu-img-options", "compression_type=zstd,cluster_size=256K"]),
+        ("zlib", ["-n"]),
+        ("none", ["-n", "-u"]),
+    ],
+)
+def test_the_compression_is_asked_for_in_the_words_of_diskimage_builder(compression: str, options: list[str]):
+    _, *arguments = building.command(building.Recipe("debian", "bookworm", "mariadb", compression=compression))
+
+    assert arguments == [*options, "guestagent-debian", "guestagent-mariadb", "vm", "block-device-mbr"]
