@@ -159,7 +159,9 @@ class OperationQueue:
         return future
 
     def _run(self, operation: Operation) -> Any:
-        operation.path = operation.path if operation.resumed or operation.given_up else self._code_path()
+        with self._lock:
+            # Whoever accepted it has listed it by now.
+            operation.path = operation.path if operation.resumed or operation.given_up else self._code_path()
         operation.begin()
         self._current = operation
         operation.started.set()

@@ -4,7 +4,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -263,6 +263,26 @@ class TestInTheJournal:
         with pytest.raises(Busy):
             operations.run(self.asked(lambda: None, awaited=True))
         assert len(journal.list(5)) == 1
+
+    def test_its_work_can_look_at_it_however_early(
+        self, operations: OperationQueue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked, submit = threading.Event(), operations._executor.submit
+
+        def submit_slowly(*work: Any) -> Future[Any]:
+            future = submit(*work)
+            looked.wait(0.3)
+            return future
+
+        def look() -> str | None:
+            assert operations.current is not None
+            operations.current.phase = "looking"
+            shown = operations.show(operations.current.id).phase
+            looked.set()
+            return shown
+
+        monkeypatch.setattr(operations._executor, "submit", submit_slowly)
+        assert operations.enqueue(self.asked(look)).result(PATIENCE) == "looking"
 
     def test_what_comes_twice_is_done_once(self, operations: OperationQueue) -> None:
         done: list[str] = []
