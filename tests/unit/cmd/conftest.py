@@ -60,7 +60,7 @@ service = AgentService(cfg.CONF, load(Declaration.read(cfg.CONF)))
 service.start()
 codes = [guestagentctl.main([*command, "--config-file", file]) for command in commands]
 service.stop()
-sys.exit(codes[-1])
+sys.exit(max(codes))
 """
 
 GUEST_ID = "5c97687d-cddb-4fe1-9f0a-1f343ab75dc6"
