@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -230,12 +231,12 @@ def test_thousands_of_unknown_calls_do_not_fill_the_memory(fresh_guest: Guest) -
             fresh_guest.wire.cast(fresh_guest.id, f"no_such_cast_{number}", {"a": "x" * 1000})
         fresh_guest.wire.call(fresh_guest.id, "rpc_ping", key=fresh_guest.agent.key, timeout=60)
 
-    # What is needed for so many at once is taken in the first ones; what stays of each call would be more in every one.
+    # Room for what comes at once is taken now and then; what stays of each message would take it in most floods.
     resident = []
-    for _ in range(6):
+    for _ in range(8):
         flood(500)
         resident.append(fresh_guest.resident_kib())
-    assert min(after - before for before, after in itertools.pairwise(resident)) < 512
+    assert statistics.median(after - before for before, after in itertools.pairwise(resident)) < 512
 
 
 def test_big_messages_do_not_stay_in_the_memory(fresh_guest: Guest) -> None:
