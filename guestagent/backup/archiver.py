@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from oslo_log import log
 
 from guestagent import conf as configuration
 from guestagent.backup import errand
-from guestagent.backup.job import Archive, Archived, Look, Place, Recovery, Seen, ServerFacts
+from guestagent.backup.job import Archive, Archived, ClearLogs, Done, Look, Place, Recovery, Seen, ServerFacts
 from guestagent.backup.progress import silent
 from guestagent.contract.backups import ArchiveState, RecoveryWindow
 from guestagent.contract.context import RequestContext
@@ -53,15 +53,20 @@ class Archiver:
         :raises Leaving: the agent is going down.
         :raises GuestAgentError: the run could not be made.
         """
-        if not self._running.acquire(blocking=False):
-            raise Busy(operation="archive_logs", running="archiving", request_id="-", seconds=0)
-        try:
+        with self._alone():
             before = self.state
             state = self._archive(context, server, before)
-        finally:
-            self._running.release()
         _tell(before, state)
         return state
+
+    def give_up(self, context: RequestContext) -> None:
+        """Remove what a run that was given up has left in the store; repeating it is safe.
+
+        :raises GuestAgentError: the store refuses.
+        """
+        # What a run that is under way has begun is its own.
+        with contextlib.suppress(Busy), self._alone():
+            self._send(ClearLogs(dict(context.values), self._place, self._guest.id), Done)
 
     def window(self, context: RequestContext, backups: Place, facts: ServerFacts) -> RecoveryWindow:
         """What can be restored of the guest.
@@ -71,6 +76,15 @@ class Archiver:
         strategy = self._guest.archive_strategies[0]
         job = Look(dict(context.values), backups, self._place, strategy, facts, self._guest.id)
         return self._send(job, Seen).window
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._running.acquire(blocking=False):
+            raise Busy(operation="archive_logs", running="archiving", request_id="-", seconds=0)
+        try:
+            yield
+        finally:
+            self._running.release()
 
     def _archive(
         self,
@@ -93,7 +107,7 @@ class Archiver:
         self._keep(state)
         return state
 
-    def _send(self, job: Archive | Look, wanted: type[errand.Wanted]) -> errand.Wanted:
+    def _send(self, job: Archive | ClearLogs | Look, wanted: type[errand.Wanted]) -> errand.Wanted:
         return errand.send(job, configuration.arguments(self._guest.conf), silent, wanted)
 
     def _keep(self, state: ArchiveState) -> None:

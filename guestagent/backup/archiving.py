@@ -64,6 +64,8 @@ class Archiving:
         What fails is in the state that is returned.
         """
         begun = time.time()
+        # The worker of the run before may have been killed while it wrote.
+        self._store.storage.tidy()
         try:
             with _readable():
                 self._strategy.close()

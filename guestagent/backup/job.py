@@ -129,6 +129,14 @@ class Archive(msgspec.Struct, frozen=True, tag="archive"):
     state: ArchiveState
 
 
+class ClearLogs(msgspec.Struct, frozen=True, tag="clear_logs"):
+    """Remove what is left of logs that were not archived to their end, as an archiving that was given up leaves it."""
+
+    context: dict[str, Any]
+    place: Place
+    instance_id: str
+
+
 class Look(msgspec.Struct, frozen=True, tag="look"):
     """See what can be restored of an instance.
 
@@ -145,7 +153,7 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     instance_id: str
 
 
-Job = Backup | Restore | Verify | Discard | Archive | Look
+Job = Backup | Restore | Verify | Discard | Archive | ClearLogs | Look
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):

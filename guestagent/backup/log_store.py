@@ -123,6 +123,18 @@ class LogStore(msgspec.Struct, frozen=True):
         for text in sorted(self._objects(name), key=lambda text: not text.endswith(SUFFIX)):
             self.storage.delete(self.context, self.container, text)
 
+    def clear_begun(self) -> None:
+        """Remove what is left of all logs that were not archived to their end; repeating it is safe.
+
+        Looks at all there are.
+        """
+        self.storage.tidy()
+        prefix = f"{FOLDER}/{self.instance_id}/"
+        names = INSTANT.try_to(functools.partial(self.storage.list, self.context, self.container, prefix))
+        found = {text.removeprefix(prefix).partition("/")[0] for text in names}
+        for name in sorted(found - {*self.links()}):
+            self.clear(name)
+
     def _objects(self, name: str) -> list[str]:
         list_all = functools.partial(self.storage.list, self.context, self.container, f"{self.id_of(name)}/")
         return INSTANT.try_to(list_all)

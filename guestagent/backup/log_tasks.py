@@ -4,7 +4,7 @@ from oslo_config import cfg
 
 from guestagent.backup.archive import Point
 from guestagent.backup.archiving import Archiving
-from guestagent.backup.job import Archive, Archived, Look, Recovery, Seen, ServerFacts
+from guestagent.backup.job import Archive, Archived, ClearLogs, Done, Look, Recovery, Seen, ServerFacts
 from guestagent.backup.manifest import Manifest
 from guestagent.backup.opening import open_archive_strategy, open_catalog, open_logs
 from guestagent.backup.replay import Replay, find
@@ -19,6 +19,15 @@ def archive(conf: cfg.ConfigOpts, job: Archive) -> Archived:
     strategy = open_archive_strategy(conf, job.strategy, job.server)
     store = open_logs(conf, job.place, job.context, job.instance_id)
     return Archived(Archiving(conf, job.strategy, strategy, store, job.state).run())
+
+
+def clear(conf: cfg.ConfigOpts, job: ClearLogs) -> Done:
+    """Remove what is left of logs that were not archived to their end; repeating it is safe.
+
+    :raises StorageError: the store refuses.
+    """
+    open_logs(conf, job.place, job.context, job.instance_id).clear_begun()
+    return Done(None, None, 0)
 
 
 def look(conf: cfg.ConfigOpts, job: Look) -> Seen:

@@ -9,7 +9,20 @@ from oslo_config import cfg
 from guestagent.backup import foreign, log_tasks, making, manifest, reader, settings
 from guestagent.backup.base import BaseBackupStrategy, Stage
 from guestagent.backup.catalog import Catalog, NoBackup
-from guestagent.backup.job import Archive, Backup, Discard, Done, Job, Look, Place, Restore, Result, ServerFacts, Verify
+from guestagent.backup.job import (
+    Archive,
+    Backup,
+    ClearLogs,
+    Discard,
+    Done,
+    Job,
+    Look,
+    Place,
+    Restore,
+    Result,
+    ServerFacts,
+    Verify,
+)
 from guestagent.backup.manifest import Manifest
 from guestagent.backup.opening import open_catalog
 from guestagent.backup.progress import Meter, Progress
@@ -45,6 +58,8 @@ def do(conf: cfg.ConfigOpts, job: Job, progress: Progress) -> Result:
             return Done(None, None, 0)
         case Archive():
             return log_tasks.archive(conf, job)
+        case ClearLogs():
+            return log_tasks.clear(conf, job)
         case Look():
             return log_tasks.look(conf, job)
 

@@ -226,7 +226,11 @@ class ArchivedLogs(BackedUp, abc.ABC):
         return super().supports(declared) and (bool(self.guest.archive_strategies) or not is_about_logs)
 
     def archive_logs(self, context: RequestContext) -> ArchiveState:
-        step = Step("archive the closed logs", lambda: _drop(self._archiver.run(context, self.archived_server)))
+        step = Step(
+            "archive the closed logs",
+            lambda: _drop(self._archiver.run(context, self.archived_server)),
+            undo=lambda _: self._archiver.give_up(context),
+        )
         self.guest.carry_out(Plan("archive", [step]))
         return self._archiver.state
 

@@ -1,6 +1,7 @@
 """Files written so that a crash leaves the old one or the new one, never a torn one."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -31,8 +32,7 @@ def replacing(
     :param durable: otherwise they are on disk when somebody has synced the file and its directory.
     :raises OSError: the disk is full or refuses; the old file is as it was.
     """
-    handle, name = tempfile.mkstemp(dir=scratch or path.parent, prefix=UNFINISHED)
-    temporary = Path(name)
+    handle, temporary = _begin(scratch or path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -47,6 +47,17 @@ def replacing(
         raise
     if durable:
         sync_directory(path.parent)
+
+
+def _begin(directory: Path) -> tuple[int, Path]:
+    """An unfinished file that is ours for as long as its handle is open."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=directory, prefix=UNFINISHED)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        # Somebody swept it away in between.
+        os.close(handle)
 
 
 def write(
@@ -124,9 +135,14 @@ def read_part(path: Path, start: int, most: int) -> str:
 
 
 def sweep(directory: Path) -> None:
-    """Remove the unfinished files that a crash has left in a directory, if there is one; not below it."""
+    """Remove the unfinished files that a crash has left in a directory, if there is one; not below it.
+
+    Those that somebody still writes stay: whoever dies lets go of them.
+    """
     for path in directory.glob(f"{UNFINISHED}*"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def remove_tree(directory: Path) -> None:

@@ -117,11 +117,6 @@ class Backups:
             "conductor.backup": self.state(),
         }
 
-    def slow_down(self, **limits: int) -> None:
-        """Have what makes backups from now on go slowly, or not: options of ``[backup]``."""
-        self.guest.agent.files["machine.conf"]["backup"].update(limits)
-        self.guest.agent.write_files()
-
     def catalog(self) -> Catalog:
         """What is in the store, read without the agent."""
         conf = cfg.ConfigOpts()

@@ -238,6 +238,11 @@ class Guest:
             rows = journal.execute("SELECT 1 FROM operations WHERE request_id = ? AND told", (sent.request_id,))
             return rows.fetchone() is not None
 
+    def slow_down(self, **limits: int) -> None:
+        """Have what moves data from now on go slowly, or not: options of ``[backup]``."""
+        self.agent.files["machine.conf"].setdefault("backup", {}).update(limits)
+        self.agent.write_files()
+
     # -- asking the server
 
     def server_answers(self) -> bool:

@@ -57,13 +57,13 @@ def test_a_backup_whose_maker_or_server_dies_has_failed(
 ) -> None:
     store, guest = stores[path], stores[path].guest
     store.arrange(guest)
-    store.slow_down(io_limit=SLOW)
+    guest.slow_down(io_limit=SLOW)
     try:
         sent = store.ask(guest)
         _kill(guest, victim)
         details = guest.end_of(sent)
     finally:
-        store.slow_down(io_limit=0)
+        guest.slow_down(io_limit=0)
     guest.wait_for_rest()
     assert details["state"] == "failed"
     assert backups.left_of_a_failed_one(store, guest, {"store.kept": store.look()["store.kept"]}) == []
@@ -78,13 +78,13 @@ def test_an_instance_whose_data_nobody_brings_to_an_end_has_failed(
     store, guest = stores[path], stores[path].guest
     scenario = backups.restoration(store)
     scenario.arrange(guest)
-    store.slow_down(io_limit=SLOW)
+    guest.slow_down(io_limit=SLOW)
     try:
         sent = scenario.send(guest)
         _kill(guest, WORKER)
         details = guest.end_of(sent)
     finally:
-        store.slow_down(io_limit=0)
+        guest.slow_down(io_limit=0)
     guest.wait_for_rest()
     assert details["state"] == "failed"
     assert WORKER in details["error"]

@@ -1,5 +1,6 @@
 """Who says until where a backup is brought forward, and what counts."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from oslo_config import cfg
 
 from guestagent.backup import archiver
 from guestagent.backup.archiver import Archiver
-from guestagent.backup.job import Place, Recovery
+from guestagent.backup.job import Archive, Archived, Place, Recovery, ServerFacts
 from guestagent.contract.backups import ArchiveState
+from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotSupported
 from guestagent.guest import Guest
 from guestagent.operations.instance import InstanceRecord
@@ -17,6 +19,7 @@ from guestagent.operations.store import Store
 from guestagent.system.plain import PlainControl
 from tests.unit.backup.streams import Shaky
 
+FACTS = ServerFacts("ledger", "1", "/nowhere/data", "/nowhere/scratch")
 POINT = "2025-11-26T14:05:00Z"
 
 
@@ -83,3 +86,19 @@ def test_a_state_that_is_lost_is_unknown(conf: cfg.ConfigOpts, tmp_path: Path, l
     if left is not None:
         (tmp_path / "archive.json").write_text(left)
     assert Archiver(guest(conf, tmp_path, "ledgers")).state == ArchiveState()
+
+
+def test_what_a_run_that_is_under_way_has_begun_is_not_cleared(
+    conf: cfg.ConfigOpts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    ours = Archiver(guest(conf, tmp_path, "ledgers"))
+
+    def while_it_runs(job: object, *_: object) -> Archived:
+        sent.append(job)
+        ours.give_up(RequestContext())
+        return Archived(ArchiveState())
+
+    monkeypatch.setattr(archiver.errand, "send", while_it_runs)
+    ours.run(RequestContext(), lambda: contextlib.nullcontext(FACTS))
+    assert [type(job) for job in sent] == [Archive]

@@ -67,6 +67,17 @@ def test_half_an_upload_is_no_archived_log(desk_: Desk, storage: Shaky, left: li
     assert [text.rpartition("/")[2] for text in objects(storage)] == ["00000001", "log.002-1012.json"]
 
 
+def test_what_was_begun_can_be_cleared_and_what_is_whole_stays(desk_: Desk, storage: Shaky) -> None:
+    desk_.writer.say("one")
+    desk_.archive()
+    whole = objects(storage)
+    for name in ("log.002-1012", "log.003-1024"):
+        storage.put(CONTEXT, CONTAINER, f"{desk_.store.id_of(name)}/00000001", [b"torn"])
+    for _ in range(2):
+        desk_.store.clear_begun()
+        assert objects(storage) == whole
+
+
 def test_a_store_that_is_away_loses_nothing(desk_: Desk, storage: Shaky) -> None:
     desk_.writer.say("one")
     storage.refusals = 1000
