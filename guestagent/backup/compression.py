@@ -21,13 +21,8 @@ BLOCK: Final = 1 << 19
 """Bytes of a block before it is compressed."""
 LARGEST_BLOCK: Final = 1 << 24
 """Bytes of a block that is decompressed at most; what claims more is damaged and would cost memory."""
-AHEAD: Final = 6
+AHEAD: Final = 2
 """Blocks more than threads that are held, so that no thread waits for one while whoever makes them waits."""
-FAST_TABLE: Final = 12
-"""Bits of the table of level 1, which then fits into the nearest cache with the text (zstd's own: 14): measured on
-rows with two threads, a fifth faster, and between nothing and 7 % longer. Level -1 is as fast and twice as long."""
-FAST_MATCH: Final = 7
-"""Bytes that must be equal at level 1, as in zstd's own for long texts."""
 SKIPPED: Final = b"\x50\x2a\x4d\x18\x04\x00\x00\x00"
 """How the frame begins that decoders skip; four bytes follow, the length of the next one, the lowest byte first."""
 HEADER_BYTES: Final = 12
@@ -52,7 +47,7 @@ def compress(chunks: Iterable[Block], method: str, level: int, lanes: Lanes, ahe
 
     :param chunks: each becomes a block; best of :data:`BLOCK` bytes each.
     :param lanes: that do the work.
-    :param ahead: blocks that are held in memory at most.
+    :param ahead: blocks that are held in memory at most: a chunk is done with when so many others were asked for.
     """
     if method == NONE:
         yield from map(bytes, chunks)
@@ -97,8 +92,7 @@ def _library() -> types.ModuleType:
 
 def _zstd_packer(level: int) -> Callable[[Block], tuple[bytes, bytes]]:
     zstandard = _library()
-    parameters = {"hash_log": FAST_TABLE, "min_match": FAST_MATCH} if level == 1 else {}
-    how = zstandard.ZstdCompressionParameters.from_level(level, source_size=BLOCK, **parameters)
+    how = zstandard.ZstdCompressionParameters.from_level(level, source_size=BLOCK)
     mine = threading.local()
 
     def pack(block: Block) -> tuple[bytes, bytes]:

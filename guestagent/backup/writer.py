@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import functools
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -112,7 +113,8 @@ def write(
     :raises GuestAgentError: the source failed, the operation was cancelled, or a key is missing.
     """
     shelf = Shelf(storage, context, container, backup_id, Throttle(settings.bandwidth_limit), settings.patience)
-    stream = _Stream(source, Meter(progress, expected), Throttle(settings.io_limit))
+    ahead = settings.threads + compression.AHEAD
+    stream = _Stream(source, Meter(progress, expected), Throttle(settings.io_limit), ahead)
     how = draft.recipe.encryption if draft else encryption.begin(settings.algorithm, settings.keys)
     uploads: _Uploads | None = None
     try:
@@ -124,7 +126,7 @@ def write(
         ):
             uploads = _Uploads(shelf, carriers, settings, draft)
             chunks: Iterator[bytes] = compression.compress(
-                iter(stream), settings.compression, settings.level, packers, settings.threads + compression.AHEAD
+                iter(stream), settings.compression, settings.level, packers, ahead
             )
             if how is not None and settings.keys is not None:
                 chunks = encryption.encrypt(chunks, how, settings.keys, backup_id)
@@ -141,13 +143,19 @@ def write(
 
 
 class _Stream:
-    """The source in blocks, which are counted and hashed as they pass."""
+    """The source in blocks, which are counted and hashed as they pass.
 
-    def __init__(self, source: Source, meter: Meter, throttle: Throttle) -> None:
+    :param held: so many blocks are made; whoever asks for one more is done with the first of them.
+    """
+
+    def __init__(self, source: Source, meter: Meter, throttle: Throttle, held: int) -> None:
         self.meter = meter
         self.sha256 = hashlib.sha256()
         self._source = source
         self._throttle = throttle
+        # Used again and again: pieces of many sizes come and go between blocks, and the allocator, given back a block,
+        # would not find room for the next one there.
+        self._blocks = itertools.cycle([bytearray(compression.BLOCK) for _ in range(held)])
         self._taken: Taken | None = None
 
     def __iter__(self) -> Iterator[bytearray]:
@@ -168,10 +176,9 @@ class _Stream:
 
     def _block(self) -> bytearray:
         """The next bytes of the source, a whole block of them but at the end."""
-        block = bytearray(compression.BLOCK)
+        block = next(self._blocks)
         used = 0
-        # What a program gives comes in pieces of any size. Room for a whole block, asked for each of them and given
-        # back but for the piece, leaves the allocator with more memory than there is.
+        # What a program gives comes in pieces of any size.
         while used < len(block) and (piece := self._source.read(min(PIECE, len(block) - used))):
             block[used : used + len(piece)] = piece
             used += len(piece)
@@ -191,7 +198,7 @@ class _Uploads:
         self._draft = draft
         self._size = settings.segment_size
         self._held = segments.held(settings.parallel)
-        self._begun: list[concurrent.futures.Future[manifest.Segment]] = []
+        self._kept: list[manifest.Segment] = []
         self._pending: list[tuple[concurrent.futures.Future[manifest.Segment], bytearray]] = []
         self._free: list[bytearray] = []
         self._room = bytearray()
@@ -215,9 +222,7 @@ class _Uploads:
         self.names.append(segments.name_of(number))
         is_begun = self._draft is not None and self._draft.begin(hashlib.sha256(content).hexdigest(), number)
         put = self._shelf.put_missing if is_begun else self._shelf.put
-        future = self._lanes.submit(put, (self.names[-1], content))
-        self._begun.append(future)
-        self._pending.append((future, self._room))
+        self._pending.append((self._lanes.submit(put, (self.names[-1], content)), self._room))
 
     def finish(self) -> list[manifest.Segment]:
         """Wait for all of them.
@@ -228,14 +233,14 @@ class _Uploads:
         if self._draft is not None:
             self._draft.end(len(self.names))
         self._wait_until_fewer_than(1)
-        return [future.result() for future in self._begun]
+        return sorted(self._kept, key=lambda segment: segment.name)
 
     def _wait_until_fewer_than(self, most: int) -> None:
         while True:
             pending = []
             for future, buffer in self._pending:
                 if future.done():
-                    future.result()
+                    self._kept.append(future.result())
                     self._free.append(buffer)
                 else:
                     pending.append((future, buffer))

@@ -13,7 +13,13 @@ OPTIONS: list[cfg.Opt] = [
         min=0,
         help="Pairs of reads and writes of the data a second, while a backup is made; 0: as many as it can.",
     ),
-    cfg.IntOpt("parallel", default=1, min=1, help="Files that are read, or written at a restore, at a time."),
+    cfg.IntOpt(
+        "parallel",
+        default=2,
+        min=1,
+        help="Files that are read, or written at a restore, at a time. With one, all that is done with a backup waits "
+        "for a single thread.",
+    ),
     cfg.IntOpt("use_memory", default=128, min=8, help="MiB of memory that a restore works in, beside the program's."),
     cfg.StrOpt(
         "log_file",
