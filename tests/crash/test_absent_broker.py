@@ -90,7 +90,7 @@ def test_a_backup_that_is_made_meanwhile_is_told_when_the_broker_is_back(
     crash_broker.start()
     store = backups.prepared(make_guest, path)
     guest = store.guest
-    store.slow_down(io_limit=2_000_000)
+    guest.slow_down(io_limit=2_000_000)
     sent = store.ask(guest)
     eventually(lambda: store.state() == "BUILDING", timeout=PATIENCE)
     crash_broker.stop()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from guestagent.contract.errors import DatastoreDown
 from guestagent.system import files
-from guestagent_mariadb import option_file, passwords
+from guestagent_mariadb import option_file
 
 CLIENT_SECTION = "client"
 DATASTORE = "MariaDB"
@@ -44,11 +44,12 @@ class Administrator:
         :returns: its digest.
         """
         from guestagent.system.passwords import generated
+        from guestagent_mariadb.passwords import digest
 
         password = generated()
         facts = {"user": self.name, "password": password, "socket": os.fspath(self.socket)}
         files.write(self.credentials, option_file.rendered(facts, CLIENT_SECTION), mode=0o600)
-        return passwords.digest(password, "the administrator")
+        return digest(password, "the administrator")
 
     def lend_credentials(self, path: Path, account: str | None) -> AbstractContextManager[Path]:
         """A copy of the file for a program that runs as another account, as long as the block lasts."""

@@ -24,7 +24,7 @@ class MariaDBRoot(RootUser, MariaDBUsers):
         kept = digest(password, "root")
 
         def enable() -> None:
-            change = "ALTER" if self.user_exists(ROOT) else "CREATE"
+            change = "ALTER" if self.account_exists(ROOT) else "CREATE"
             self.connections.execute(
                 "Enabling root",
                 f"{change} USER %s@%s IDENTIFIED BY PASSWORD %s {self.login_requirement()} ACCOUNT UNLOCK",

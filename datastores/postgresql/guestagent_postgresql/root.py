@@ -5,7 +5,6 @@ from guestagent.contract.context import RequestContext
 from guestagent.operations.plan import Step
 from guestagent_postgresql.connection import SUPERUSER
 from guestagent_postgresql.identifiers import quoted
-from guestagent_postgresql.passwords import verifier
 from guestagent_postgresql.users import PostgreSQLUsers
 
 
@@ -19,6 +18,8 @@ class PostgreSQLRoot(RootUser, PostgreSQLUsers):
     root_name = SUPERUSER
 
     def root_step(self, password: str) -> Step:
+        from guestagent_postgresql.passwords import verifier
+
         kept = verifier(password, SUPERUSER)
         return Step(
             "let root in",
@@ -31,8 +32,8 @@ class PostgreSQLRoot(RootUser, PostgreSQLUsers):
         return self._is_let_in()
 
     def lock_root(self) -> None:
-        if self.user_exists(SUPERUSER):
+        if self.account_exists(SUPERUSER):
             self.connections.execute("Disabling root", f"ALTER ROLE {quoted(SUPERUSER)} PASSWORD NULL")
 
     def _is_let_in(self) -> bool:
-        return self._kept_password(SUPERUSER) is not None
+        return self.kept_password(SUPERUSER) is not None
