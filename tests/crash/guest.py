@@ -47,6 +47,8 @@ PREPARE: Mapping[str, Any] = {
 }
 PATIENCE = 60.0
 """Seconds for whatever an agent or a server does."""
+LOOK_SECONDS = 0.1
+"""Between two looks at an agent that is asked for something: each look has it work, on all processors there are."""
 
 
 class CrashingAgent(AgentProcess):
@@ -198,7 +200,9 @@ class Guest:
             details = self.operation(sent)
             return details if details is not None and details["ended"] is not None else {}
 
-        return eventually(ended, timeout=timeout, message=lambda: f"no end of it; the log:\n{self.agent.tail()}")
+        return eventually(
+            ended, timeout=timeout, message=lambda: f"no end of it; the log:\n{self.agent.tail()}", every=LOOK_SECONDS
+        )
 
     # -- lives and deaths
 
@@ -210,7 +214,10 @@ class Guest:
     def wait_for_rest(self, timeout: float = PATIENCE) -> None:
         """Wait until no operation is left and the server is as the record wants it."""
         eventually(
-            self._rests, timeout=timeout, message=lambda: f"the guest does not come to rest:\n{self.agent.tail(100)}"
+            self._rests,
+            timeout=timeout,
+            message=lambda: f"the guest does not come to rest:\n{self.agent.tail(100)}",
+            every=LOOK_SECONDS,
         )
 
     def _rests(self) -> bool:

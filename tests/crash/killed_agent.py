@@ -67,6 +67,9 @@ class Killer:
 
     def look_inside(self, operation: Operation, plan: Plan, step: Step) -> None:
         """Pass by whatever touches the machine in this thread from now on, each place once."""
+        if not self._script.looks_inside():
+            # It costs more than what it looks at.
+            return
         seen: set[str] = set()
 
         def profile(frame: FrameType, event: str, argument: Any) -> None:

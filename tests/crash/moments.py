@@ -1,6 +1,8 @@
 """Where in an operation's life an agent can die, and the two files in which tests and the agent speak of it."""
 
+import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -90,17 +92,25 @@ class Script:
         for path in (self.deadly, self.stopping, self.passed):
             path.unlink(missing_ok=True)
 
+    def looks_inside(self) -> bool:
+        """Whether what is in the middle of a step is of interest."""
+        awaited = [moment for path in (self.deadly, self.stopping) for moment in _read(path)[:1]]
+        return self.passed.exists() or any(moment.kind == INSIDE for moment in awaited)
+
     def take(self, path: Path, moment: Moment) -> bool:
         """Whether the first moment of a file is this one, which it then no longer has."""
-        try:
-            lines = path.read_text().splitlines()
-        except FileNotFoundError:
+        awaited = _read(path)
+        if not awaited or awaited[0] != moment:
             return False
-        if not lines or Moment.parse(lines[0]) != moment:
-            return False
-        path.write_text("".join(f"{line}\n" for line in lines[1:]))
+        _write(path, awaited[1:])
         return True
 
 
-def _write(path: Path, moments: "tuple[Moment, ...] | list[Moment]") -> None:
+def _read(path: Path) -> list[Moment]:
+    with contextlib.suppress(FileNotFoundError):
+        return [Moment.parse(line) for line in path.read_text().splitlines()]
+    return []
+
+
+def _write(path: Path, moments: Sequence[Moment]) -> None:
     path.write_text("".join(f"{moment.line()}\n" for moment in moments))
