@@ -23,6 +23,8 @@ from guestagent.system import procfs
 
 PATIENCE = 90.0
 """Seconds for whatever an agent or a server does."""
+RECENT = 10
+"""Operations that are asked for: more than what a test does at a time."""
 KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/bickering 1"
 """The database and the user that prepare is given, where the plugin has such."""
 ERRORS = "guestagent.contract.errors"
@@ -183,7 +185,7 @@ class Guest:
 
     def operation(self, request_id: str, *, ended: bool = False) -> dict[str, Any]:
         """What the agent says of the operation of a request; nothing: it knows of none, or of none that has ended."""
-        for details in self.ask("operation_list", limit=50):
+        for details in self.ask("operation_list", limit=RECENT):
             if details["request_id"] == request_id and (details["ended"] or not ended):
                 return dict(details)
         return {}
@@ -253,7 +255,7 @@ class Guest:
     def wait_for_rest(self) -> None:
         """Wait until no operation is left."""
         eventually(
-            lambda: all(details["ended"] for details in self.ask("operation_list", limit=50)),
+            lambda: all(details["ended"] for details in self.ask("operation_list", limit=RECENT)),
             timeout=PATIENCE,
             message=lambda: f"the guest does not come to rest; the log:\n{self.agent.tail()}",
         )

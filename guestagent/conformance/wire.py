@@ -73,12 +73,15 @@ class Pending:
         self._message_id = message_id
         self._key = key
         self._timeout = timeout
+        self._raw: dict[str, Any] | None = None
 
     @property
     def answered(self) -> bool:
         """Whether the answer is there now."""
-        self._wire.receive(0)
-        return self._message_id in self._wire.replies
+        if self._raw is None:
+            self._wire.receive(0)
+            self._take()
+        return self._raw is not None
 
     def reply(self, timeout: float | None = None) -> Reply:
         """Wait for the answer.
@@ -87,15 +90,20 @@ class Pending:
         :raises NoReply: none came.
         """
         deadline = time.monotonic() + (self._timeout + BROKER_DELAY if timeout is None else timeout)
-        while self._message_id not in self._wire.replies:
+        while (raw := self._take()) is None:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise NoReply
             self._wire.receive(left)
-        raw = self._wire.replies[self._message_id]
         if raw["failure"]:
             return Reply(None, Failure.parse(raw["failure"]), raw)
         return Reply(Cryptor(self._key).decrypt(raw["result"]) if self._key else raw["result"], None, raw)
+
+    def _take(self) -> dict[str, Any] | None:
+        """The answer, if it has come; the wire has it no longer then, which sees a great many."""
+        if self._raw is None:
+            self._raw = self._wire.replies.pop(self._message_id, None)
+        return self._raw
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the answer's result.
@@ -114,6 +122,7 @@ class Wire:
 
     :param broker: what it is connected to.
     :param exchange: the control exchange; with one of its own a test meets nobody else's messages.
+    :ivar replies: those that came and that nobody has taken, by the ids of their calls.
     """
 
     def __init__(self, broker: Bus, exchange: str) -> None:

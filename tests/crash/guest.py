@@ -47,6 +47,8 @@ PREPARE: Mapping[str, Any] = {
 }
 PATIENCE = 60.0
 """Seconds for whatever an agent or a server does."""
+RECENT = 10
+"""Operations that are asked for: more than what a test does at a time."""
 LOOK_SECONDS = 0.1
 """Between two looks at an agent that is asked for something: each look has it work, on all processors there are."""
 
@@ -187,7 +189,7 @@ class Guest:
 
     def operation(self, sent: Sent) -> dict[str, Any] | None:
         """What the agent says of the operation of a request; none: it knows of none."""
-        for details in self.ask("operation_list", limit=50):
+        for details in self.ask("operation_list", limit=RECENT):
             if details["request_id"] == sent.request_id:
                 found: dict[str, Any] = details
                 return found
@@ -221,7 +223,7 @@ class Guest:
         )
 
     def _rests(self) -> bool:
-        if not all(details["ended"] for details in self.ask("operation_list", limit=50)):
+        if not all(details["ended"] for details in self.ask("operation_list", limit=RECENT)):
             return False
         status = self.ask("get_status")
         if status["operation"] is not None:
