@@ -165,6 +165,14 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
     def certificate_in_force(self) -> str | None:
         """The certificate that the server shows to clients, as PEM; none: it does not speak TLS."""
 
+    def restart_for_tls(self) -> None:
+        """Have a running server use what it can use only from its start on; repeating it is safe.
+
+        Asked when a change is taken back, with a server that has been started meanwhile: users must not be let in by
+        less than before. By itself it asks the control plane for the restart.
+        """
+        self.guest.report(ServiceStatus.RESTART_REQUIRED)
+
     def ssl_show(self, context: RequestContext) -> dict[str, Any]:
         certificate = self.certificate_in_force()
         if certificate is None:
@@ -309,10 +317,8 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
         self.tls_files().replace(setting.files)
         self.guest.record.change(tls_mode=setting.mode)
         try:
-            if setting.mode is None:
-                self.disable_tls()
-            else:
-                self.enable_tls(setting.mode)
+            if self.disable_tls() if setting.mode is None else self.enable_tls(setting.mode):
+                self.restart_for_tls()
         except GuestAgentError as error:
             LOG.error("The previous TLS files are back, but the server did not take them again: %s", error)
 

@@ -46,6 +46,12 @@ class MariaDBTls(MariaDBUsers, MariaDBServer, ServerTls):
             self.settle_logins(None)
             return self._speaks_tls()
 
+    def restart_for_tls(self) -> None:
+        # One that is down finds everything at its start.
+        if self.answers():
+            self.stop_server()
+            self.start_server()
+
     def ssl_action(
         self,
         context: RequestContext,

@@ -380,6 +380,18 @@ def change(manager: Serving, action: str, new: CertificateContainer) -> None:
         manager.ssl_action(CONTEXT, "mtls", new, action == "enable", action == "disable")
 
 
+def test_a_way_back_that_takes_a_restart_asks_for_it(
+    manager: Serving, issue: Callable[..., CertificateContainer], reported: list[ServiceStatus]
+) -> None:
+    manager.ssl_action(CONTEXT, "mtls", issue(), 1, None)
+    manager.fails_late = True
+    manager.needs_restart = True
+    with pytest.raises(DatastoreError):
+        manager.ssl_action(CONTEXT, "basic", issue(), 1, None)
+    assert manager.mode == "mtls"
+    assert reported == [ServiceStatus.RESTART_REQUIRED]
+
+
 def test_a_refused_first_certificate_leaves_nothing(
     manager: Serving, directory: Path, issue: Callable[..., CertificateContainer]
 ) -> None:
