@@ -1,7 +1,7 @@
 """A newer PostgreSQL than the machine's distribution has: that of Debian 13, unpacked beside it and installed nowhere.
 
-``make deps`` runs this module, so that no test waits for packages. The programs run with the loader and the libraries that
-they were built for, which lie beside them: nothing else on the machine is another one because of them.
+``make deps`` runs this module, so that no test waits for packages. The programs run with the loader and the libraries
+that they were built for, which lie beside them: nothing else on the machine is another one because of them.
 """
 
 import fcntl
@@ -17,9 +17,9 @@ SUITE = "trixie"
 PACKAGES = f"""
     postgresql-{MAJOR} postgresql-client-{MAJOR} libpq5
     libc6 libgcc-s1 libstdc++6
-    libaudit1 libcap-ng0 libcap2 libcom-err2 libgssapi-krb5-2 libicu76 libk5crypto3 libkeyutils1 libkrb5-3 libkrb5support0
-    libldap2 liblz4-1 liblzma5 libpam0g libreadline8t64 libsasl2-2 libselinux1 libssl3t64 libsystemd0 libtinfo6 libuuid1
-    libxml2 libzstd1 zlib1g
+    libaudit1 libcap-ng0 libcap2 libcom-err2 libgssapi-krb5-2 libicu76 libk5crypto3 libkeyutils1 libkrb5-3
+    libkrb5support0 libldap2 liblz4-1 liblzma5 libpam0g libreadline8t64 libsasl2-2 libselinux1 libssl3t64 libsystemd0
+    libtinfo6 libuuid1 libxml2 libzstd1 zlib1g
 """.split()
 """The server, and what its programs are linked with. Compiling queries is left out: that library is larger than all
 of these."""
