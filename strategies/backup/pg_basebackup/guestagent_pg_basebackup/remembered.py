@@ -33,9 +33,12 @@ class Remembered:
         self._most = most
 
     def find(self, sha256: str) -> Path | None:
-        """The file of a manifest, which counts from now on as used last; none: it is not there any more."""
+        """The file of a manifest, which counts from now on as used last; none: it is not there any more.
+
+        :raises SystemFailure: the disk refuses.
+        """
         path = self._directory / sha256
-        with contextlib.suppress(FileNotFoundError):
+        with _told(), contextlib.suppress(FileNotFoundError):
             os.utime(path)
             return path
         return None
