@@ -8,7 +8,7 @@ from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.exceptions import DatabaseError
 
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import GuestAgentError
+from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.contract.states import ServiceStatus
 from tests.functional.postgresql.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, shown, user
 from tests.support import newer_postgresql
@@ -71,9 +71,13 @@ def test_it_tells_what_has_changed_where_backups_are_made_unless_the_user_wants_
     manager.update_overrides(CONTEXT, {})
     manager.restart(CONTEXT)
     assert shown(manager, "summarize_wal") == "on"
-    # Without a log that backups need there is nothing to tell, and the server insists.
-    values = {"wal_level": "minimal", "max_wal_senders": 0, "summarize_wal": False}
+    # In a log that backups cannot use there is nothing to tell, and the server insists on that.
+    values = {"wal_level": "minimal", "max_wal_senders": 0}
     manager.update_overrides(CONTEXT, values)
+    with pytest.raises(InvalidValue, match='WAL cannot be summarized when "wal_level" is "minimal"'):
+        manager.restart(CONTEXT)
+    assert shown(manager, "wal_level") == "replica"
+    manager.update_overrides(CONTEXT, {**values, "summarize_wal": False})
     manager.restart(CONTEXT)
     assert (shown(manager, "summarize_wal"), shown(manager, "wal_level")) == ("off", "minimal")
     manager.update_overrides(CONTEXT, {})

@@ -86,7 +86,7 @@ class PgBaseBackup(BaseBackupStrategy):
         volume.sync(target)
 
     def estimate(self) -> int | None:
-        """The size of the files that a backup copies."""
+        """The size of the files that a full backup copies; an incremental one has fewer bytes."""
         return sum(_sizes(self.server.data_dir))
 
     def needed(self, streams: Sequence[int]) -> int:
