@@ -8,7 +8,7 @@ DISTRIBUTIONS := . $(PLUGINS) elements tests/support/datastore_sleeper
 PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
 
 DEMO_PACKAGES := mariadb-server
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mariadb-backup memcached mount postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs zstd
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mariadb-backup memcached mount patchelf postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs zstd
 BACKPORTS := valkey-server
 BENCH_PACKAGES := strace
 IMAGE_PACKAGES := debootstrap dmsetup fdisk genisoimage gdisk iproute2 kpartx mmdebstrap parted qemu-system-x86 \
@@ -83,6 +83,7 @@ bench: deps bench-packages venv ## Measure start, memory, latency and size besid
 deps: ## Install the Debian packages of the tests, without their services.
 	@.ci/install $(TEST_PACKAGES)
 	@.ci/install --suite bookworm-backports $(BACKPORTS) || echo "The tests go on without $(BACKPORTS)"
+	@$(PYTHON) -m tests.support.newer_postgresql
 
 .PHONY: bench-packages
 bench-packages:

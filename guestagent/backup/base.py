@@ -10,11 +10,18 @@ from typing import Any, ClassVar, Final, Protocol
 import msgspec
 from oslo_config import cfg
 
-from guestagent.contract.errors import NotSupported
+from guestagent.contract.errors import GuestAgentError, NotSupported
 from guestagent.system import files
 
 POSITION_FILE: Final = "guestagent-position.json"
 """Lies in a restored data directory and says where the data stand, as the manifest has it."""
+
+
+class ChainBroken(GuestAgentError):
+    """Backups do not build on each other as they should; nothing was made or restored."""
+
+    id = "backup.chain"
+    sentence = "The chain of backups is broken: {problem}."
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -32,6 +39,9 @@ class Server(msgspec.Struct, frozen=True):
         backup begins, and removed when it has ended. None: nothing can be kept.
     :ivar configuration: the file that the server's program is started with, readable for the account; none: there is
         none yet.
+    :ivar lasting_dir: beside the data and on their volume, for what a strategy needs again in a later backup of the
+        same instance. The strategy makes it, and sees that it does not grow. What was in there may be gone, as with a
+        volume that was replaced. None: nothing lasts.
     """
 
     datastore: str
@@ -42,6 +52,7 @@ class Server(msgspec.Struct, frozen=True):
     credentials: Path | None = None
     kept_dir: Path | None = None
     configuration: Path | None = None
+    lasting_dir: Path | None = None
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -132,7 +143,8 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
     It runs in a short-lived process of its own, beside the agent. What is done with the stream (compressing,
     encrypting, splitting, keeping) is the runtime's.
 
-    :cvar incremental: a backup can build on another one.
+    :cvar incremental: a backup can build on another one, with a server that offers it; :meth:`backup` refuses a parent
+        with others.
     :cvar repeatable: its stream can be made again, byte for byte, by a worker that comes after one that died, as that
         of a file which stays as it is: such a backup goes on with what is in the store. See ``Server.kept_dir``. A
         stream that turns out to be another one is noticed, and the backup begins anew.
@@ -166,9 +178,12 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
         """The bytes that a stream will have, roughly, for a percentage; none: it cannot be known."""
         return None
 
-    def needed(self, streamed: int) -> int:
-        """The bytes of disk that a restore of a chain takes at most, whose streams have so many bytes together."""
-        return streamed
+    def needed(self, streams: Sequence[int]) -> int:
+        """The bytes of disk that a restore of a chain takes at most.
+
+        :param streams: the bytes of each of its streams.
+        """
+        return sum(streams)
 
     def refuse_incremental(self) -> None:
         """Say that a backup of this strategy stands by itself.

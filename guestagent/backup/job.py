@@ -41,6 +41,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     account: str | None = None
     credentials: str | None = None
     configuration: str | None = None
+    lasting_dir: str | None = None
 
 
 class Backup(msgspec.Struct, frozen=True, tag="backup"):

@@ -44,6 +44,7 @@ def server_of(facts: ServerFacts, draft_dir: str | None = None) -> Server:
         credentials=Path(facts.credentials) if facts.credentials else None,
         configuration=Path(facts.configuration) if facts.configuration else None,
         kept_dir=Path(draft_dir) / KEPT if draft_dir else None,
+        lasting_dir=Path(facts.lasting_dir) if facts.lasting_dir else None,
     )
 
 

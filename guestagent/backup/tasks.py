@@ -97,8 +97,9 @@ def restore(
             problem = f"it has the data of {one.datastore!r}, and this guest's datastore is {server.datastore!r}"
             raise InvalidValue(subject=f"Backup {one.id!r}", problem=problem)
     strategy = strategy_class(conf, server)
-    total = sum(one.size for one in chain)
-    _check_room(chain[-1].id, strategy.needed(total) + (replay.size if replay else 0), target)
+    streams = [one.size for one in chain]
+    total = sum(streams)
+    _check_room(chain[-1].id, strategy.needed(streams) + (replay.size if replay else 0), target)
     how, done = settings.read(conf), 0
     stages = []
     for one in chain:
@@ -122,9 +123,10 @@ def _restore_foreign(conf: cfg.ConfigOpts, job: Restore, progress: Progress) -> 
     chain = foreign.chain(here.storage, here.context, job.location, job.checksum, job.incremental)
     server, target = server_of(job.server), Path(job.target)
     strategy = foreign.strategy(conf, chain[-1].form)(conf, server)
-    total = sum(one.size for one in chain)
+    streams = [one.size for one in chain]
+    total = sum(streams)
     # What is compressed needs more, and nobody knows how much.
-    _check_room(chain[-1].form.id, strategy.needed(total), target)
+    _check_room(chain[-1].form.id, strategy.needed(streams), target)
     stages = foreign.stages(chain, here.storage, here.context, conf, Meter(progress, total))
     with scratch(server):
         strategy.restore(stages, target)

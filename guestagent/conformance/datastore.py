@@ -59,6 +59,7 @@ class Datastore(abc.ABC):
     :cvar config_contents: the base configuration that comes with a flavour.
     :cvar keeps_data: what is written is there after a restart of the server.
     :cvar backup_strategy: the strategy that an image with the datastore declares.
+    :cvar incremental: its backups can build on each other, with this version of the server.
     :cvar live: a setting that the running server takes.
     :cvar restart: a setting that waits for a restart.
     :cvar refused: settings that the server refuses.
@@ -71,6 +72,7 @@ class Datastore(abc.ABC):
     config_contents: ClassVar[str | None] = None
     keeps_data: ClassVar[bool] = True
     backup_strategy: ClassVar[str | None] = None
+    incremental: ClassVar[bool] = False
     live: ClassVar[Setting | None] = None
     restart: ClassVar[Setting | None] = None
     refused: ClassVar[Sequence[Setting]] = ()

@@ -26,6 +26,7 @@ class MariaDB(Datastore):
     version = "10.11"
     config_contents = "[mysqld]\ninnodb_log_file_size = 4M\ninnodb_buffer_pool_size = 24M\nmax_connections = 60\n"
     backup_strategy = "mariabackup"
+    incremental = True
     live = Setting("max_connections", 70)
     restart = Setting("performance_schema", value=True, seen=1)
     refused = (Setting("max_connections", "many"), Setting("event_scheduler", "banana"), Setting("datadir", "/tmp"))

@@ -36,6 +36,7 @@ class Machine(Generic[Manager]):
         self.directory = directory
         self.datastore = datastore
         self.state_dir = directory / "state"
+        self.backup_strategies: tuple[str, ...] = ()
         self.reports: list[ServiceStatus] = []
         self.processes = PlainControl(directory / "processes")
         self.conf = cfg.ConfigOpts()
@@ -77,6 +78,7 @@ class Machine(Generic[Manager]):
                 processes=self.processes,
                 storage={"local": LocalStorage(self.conf)},
                 modules={"ping": PingDriver()},
+                backup_strategies=self.backup_strategies,
                 report=self.reports.append,
             )
         )

@@ -10,11 +10,12 @@ DATASTORE = "postgresql"
 ACCOUNT = "postgres"
 
 
-def options(directory: Path) -> dict[str, dict[str, object]]:
+def options(directory: Path, versions_dir: Path | None = None) -> dict[str, dict[str, object]]:
     """Options that keep everything of the server in one directory and on a port of its own.
 
     :param directory: must exist and be reachable for the server's account; short, because the path
         of a socket holds about a hundred characters.
+    :param versions_dir: of the programs; none: the distribution's.
     """
     is_root = os.geteuid() == 0
     data, run, log = (directory / name for name in ("volume", "run", "log"))
@@ -22,7 +23,8 @@ def options(directory: Path) -> dict[str, dict[str, object]]:
         path.mkdir()
         if is_root:
             shutil.chown(path, ACCOUNT, ACCOUNT)
-    return {
+    programs: dict[str, object] = {"versions_dir": versions_dir} if versions_dir else {}
+    given: dict[str, dict[str, object]] = {
         "postgresql": {
             "mount_point": data,
             "device_path": "",
@@ -32,5 +34,7 @@ def options(directory: Path) -> dict[str, dict[str, object]]:
             "socket_dir": run,
             "config_dir": directory / "config",
             "log_dir": log,
+            **programs,
         }
     }
+    return {**given, "pg_basebackup": programs} if programs else given

@@ -106,4 +106,5 @@ class PostgreSQLBackups(ArchivedLogs, PostgreSQLServer):
             str(scratch_dir),
             self.account,
             str(lent) if lent else None,
+            lasting_dir=str(self.layout.lasting_backup_dir),
         )

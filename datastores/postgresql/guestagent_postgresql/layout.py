@@ -50,6 +50,11 @@ class Layout(msgspec.Struct, frozen=True):
         return self.mount_point / ".archiver-scratch"
 
     @property
+    def lasting_backup_dir(self) -> Path:
+        """What a backup leaves for later ones that build on it; none has made it yet, or it is bounded by who has."""
+        return self.mount_point / ".backup-lasting"
+
+    @property
     def tls_dir(self) -> Path:
         """The certificate files."""
         return self.mount_point / "tls"

@@ -81,6 +81,12 @@ MAIN = """\
 log_line_prefix = '%m [%p] %q%u@%d '
 password_encryption = 'scram-sha-256'
 """
+SUMMARIZED = """\
+# Incremental backups ask the server what has changed.
+summarize_wal = on
+"""
+FIRST_SUMMARIZING = 17
+"""The major version from which on a server can."""
 
 
 class PostgreSQLSettings(ServerAccess, Configurable):
@@ -244,7 +250,12 @@ class PostgreSQLSettings(ServerAccess, Configurable):
         }
 
     def _main_text(self) -> str:
-        return MAIN + "".join(f"include_if_exists '{self.configuration.path(layer)}'\n" for layer in LAYERS)
+        return self._defaults() + "".join(f"include_if_exists '{self.configuration.path(layer)}'\n" for layer in LAYERS)
+
+    def _defaults(self) -> str:
+        # On images without backups nobody would ask, and the server would work and write for nothing.
+        is_asked = self.major >= FIRST_SUMMARIZING and bool(self.guest.backup_strategies)
+        return MAIN + (SUMMARIZED if is_asked else "")
 
     def _write_if_changed(self, path: Path, text: str) -> None:
         if not path.exists() or path.read_text() != text:
@@ -252,7 +263,7 @@ class PostgreSQLSettings(ServerAccess, Configurable):
 
     def _trial(self, lines: Sequence[str]) -> list[str]:
         """What the server would say of these lines, and the agent's."""
-        text = "\n".join([MAIN, *lines, conf_file.rendered(self._agent_settings())])
+        text = "\n".join([self._defaults(), *lines, conf_file.rendered(self._agent_settings())])
         try:
             self.configuration.write_beside(self.layout.trial_file, text)
             arguments = self.server_arguments(config_file=self.layout.trial_file)

@@ -48,6 +48,24 @@ class TestBackups:
         assert other.datastore.read(other.account, "later") is None
         other.close()
 
+    def test_one_builds_on_another_or_it_is_said_that_none_can(self, guest: Guest, make_guest: MakeGuest) -> None:
+        full = wanted(guest)
+        guest.do("create_backup", backup_info=full)
+        parent = {name: told(guest, full["id"])[-1][name] for name in ("location", "checksum")}
+        guest.datastore.write(guest.account, "built-on", "data")
+        info = wanted(guest, backup_type="incremental", parent=parent)
+        if not guest.datastore.incremental:
+            assert "incremental" in guest.refusal("create_backup", backup_info=info).sentence
+            assert told(guest, info["id"])[-1]["state"] == "FAILED"
+            return
+        guest.do("create_backup", backup_info=info)
+        ended = told(guest, info["id"])[-1]
+        found = {"id": info["id"], "location": ended["location"], "checksum": ended["checksum"], "type": "incremental"}
+        other = make_guest()
+        other.prepare(databases=[], users=[], backup_info={**found, "storage_driver": "local"})
+        assert other.datastore.read(other.account, "built-on") == "data"
+        other.close()
+
     def test_one_of_the_same_id_is_not_made_again(self, guest: Guest) -> None:
         info = wanted(guest)
         guest.do("create_backup", backup_info=info)

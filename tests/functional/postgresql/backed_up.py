@@ -7,7 +7,7 @@ from pg8000.native import Connection
 
 from guestagent.conformance.ports import LOOPBACK
 from tests.functional.postgresql.machine import FLAVOUR
-from tests.support import postgresql
+from tests.support import newer_postgresql, postgresql
 from tests.support.backed_up import PASSWORD, ROWS, BackedUpInstance
 
 
@@ -20,7 +20,11 @@ class Instance(BackedUpInstance):
     flavour = FLAVOUR
 
     def options(self, directory: Path) -> dict[str, dict[str, object]]:
-        return postgresql.options(directory)
+        return postgresql.options(directory, self.versions_dir())
+
+    def versions_dir(self) -> Path | None:
+        """Where the programs are; none: where the distribution has them."""
+        return None
 
     def sql(self, statement: str) -> list[list[Any]]:
         with Connection("app", host=LOOPBACK, port=self.port, password=PASSWORD, database="shop") as connection:
@@ -33,3 +37,12 @@ class Instance(BackedUpInstance):
     def checksum(self, table: str) -> str:
         [[found]] = self.sql(f"SELECT md5(string_agg(words, ',' ORDER BY n)) FROM {table}")
         return str(found)
+
+
+class NewerInstance(Instance):
+    """With a server whose backups can build on each other."""
+
+    version = str(newer_postgresql.MAJOR)
+
+    def versions_dir(self) -> Path | None:
+        return newer_postgresql.versions_dir()

@@ -1,6 +1,7 @@
 """Backups as the control plane asks for them: made, reported, and restored into another instance or aside."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +14,10 @@ from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
-from tests.functional.postgresql.backed_up import Instance
+from tests.functional.postgresql.backed_up import Instance, NewerInstance
 from tests.support.backed_up import ROWS, backup_info, completed
 
-MakeInstance = Callable[[], Instance]
+MakeInstance = Callable[..., Instance]
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def make_instance(broker: Rabbit, exchange: str, wire: Wire, conductor: Conducto
     with reachable_directory() as directory:
         storage = directory / "storage"
 
-        def make() -> Instance:
-            made.append(Instance(directory / str(len(made)), storage, broker, exchange, wire, conductor))
+        def make(kind: type[Instance] = Instance) -> Instance:
+            made.append(kind(directory / str(len(made)), storage, broker, exchange, wire, conductor))
             return made[-1]
 
         yield make
@@ -79,6 +80,47 @@ def test_an_incremental_backup_is_refused_and_told(make_instance: MakeInstance) 
     reports = first.back_up(full)
     assert [report.args.get("state") for report in reports] == ["BUILDING", "FAILED", None]
     assert "an incremental backup of PostgreSQL 15" in reports[-1].args["message"]
+
+
+def test_a_chain_is_made_and_restored_into_another_instance(make_instance: MakeInstance) -> None:
+    first = make_instance(NewerInstance)
+    assert first.prepare().method == "notify_end"
+    first.fill("wares")
+    chain = [completed(first.back_up())]
+    for table in ("more", "most"):
+        first.fill(table)
+        chain.append(completed(first.back_up(chain[-1])))
+    first.sql("DROP TABLE wares")
+
+    second = make_instance(NewerInstance)
+    info = {**backup_info(chain[-1]), "type": "incremental"}
+    assert second.prepare(databases=[], users=[], backup_info=info).method == "notify_end"
+    assert [second.checksum(table) for table in ("wares", "more", "most")] == [first.checksum("most")] * 3
+    assert second.conductor.statuses(second.id)[-1] == "healthy"
+
+    # It goes on with backups of its own, and not with those of the other.
+    [*_, refused] = second.back_up(chain[-1])
+    assert "a backup builds on one of the same instance" in refused.args["message"]
+    own = completed(second.back_up())
+    second.sql("DROP TABLE more")
+    completed(second.back_up(own))
+
+
+def test_a_chain_goes_on_under_the_next_agent_and_asks_for_a_full_one_on_an_empty_volume(
+    make_instance: MakeInstance,
+) -> None:
+    first = make_instance(NewerInstance)
+    first.prepare()
+    full = completed(first.back_up())
+    first.agent.kill()
+    first.agent.boot(first.wire)
+    completed(first.back_up(full))
+
+    volume = Path(str(first.agent.files["machine.conf"]["postgresql"]["mount_point"]))
+    shutil.rmtree(volume / ".backup-lasting")
+    reports = first.back_up(full)
+    assert [report.args.get("state") for report in reports] == ["BUILDING", "FAILED", None]
+    assert "make a full one" in reports[-1].args["message"]
 
 
 def test_a_backup_that_cannot_be_read_fails_the_instance(make_instance: MakeInstance) -> None:

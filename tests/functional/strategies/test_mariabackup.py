@@ -12,10 +12,10 @@ import pytest
 if shutil.which("mariadb-backup") is None or shutil.which("mariadbd") is None:
     pytest.skip("mariadb-backup is not installed", allow_module_level=True)
 
-from guestagent_mariabackup.errors import ChainBroken, StreamInvalid
+from guestagent_mariabackup.errors import StreamInvalid
 from guestagent_mariabackup.strategy import MariaBackup
 
-from guestagent.backup.base import POSITION_FILE, Stage
+from guestagent.backup.base import POSITION_FILE, ChainBroken, Stage
 from guestagent.contract.errors import GuestAgentError, SystemFailure
 from tests.functional.strategies.databases import OWNER, SECRET, Shop, checksums, opened_shop, restored, shown
 from tests.functional.strategies.kept import Kept, keep, processes, running
@@ -266,7 +266,7 @@ def test_the_size_is_known_roughly(strategy: MariaBackup, tmp_path: Path) -> Non
     size = keep(strategy, tmp_path / "full.xb").path.stat().st_size
     assert estimate
     assert 0.8 * size < estimate < 1.2 * size
-    assert strategy.needed(size) > size
+    assert strategy.needed([size]) > size
 
 
 def test_options_reach_the_program(shop: Shop, strategy: MariaBackup, chain: list[Kept], tmp_path: Path) -> None:

@@ -1,86 +1,36 @@
 """pg_basebackup on a real server: what comes back, what is refused, and what is left behind."""
 
-import contextlib
 import json
 import logging
-import os
-import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from guestagent_pg_basebackup.errors import BaseInvalid
 from guestagent_pg_basebackup.strategy import PgBaseBackup
-from guestagent_postgresql import scratch_server
 from guestagent_postgresql.manager import PostgreSQLManager
 
-from guestagent.backup.base import POSITION_FILE, Server, Stage
+from guestagent.backup.base import POSITION_FILE, ChainBroken, Server
 from guestagent.conformance.poll import eventually
-from guestagent.contract.databases import Database
-from guestagent.contract.errors import InvalidValue, NotSupported, SystemFailure
-from guestagent.system import files
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, machine, prepare, user
+from guestagent.contract.errors import NotSupported, SystemFailure
+from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, machine, prepare
+from tests.functional.strategies.cluster import OWNER, Shop, opened
 from tests.functional.strategies.kept import Kept, keep, processes, running
 from tests.support.interruptions import cancelled_once
 from tests.support.onlooker import Onlooker
-from tests.support.postgresql import ACCOUNT, DATASTORE
+from tests.support.postgresql import DATASTORE
 
 PROGRAMS = ("pg_basebackup", "tar", "psql")
-OWNER = ACCOUNT if os.geteuid() == 0 else None
-
-
-class Shop:
-    """A prepared instance with a database that has something in it."""
-
-    def __init__(self, guest: Machine) -> None:
-        self.machine = guest
-        self.manager: PostgreSQLManager = guest.manager()
-
-    def ask(self, statement: str) -> list[list[object]]:
-        return self.machine.ask("keeper", PASSWORD, statement, "shop")
-
-    @contextlib.contextmanager
-    def strategy(self) -> Iterator[PgBaseBackup]:
-        with self.manager.backed_up_server() as facts:
-            data_dir, scratch_dir = Path(facts.data_dir), Path(facts.scratch_dir)
-            credentials = Path(facts.credentials or "")
-            server = Server(DATASTORE, facts.version, data_dir, scratch_dir, facts.account, credentials)
-            yield PgBaseBackup(self.machine.conf, server)
-
-    @property
-    def scratch(self) -> Path:
-        return self.manager.layout.scratch_dir
-
-    def slots(self) -> list[list[object]]:
-        return self.manager.connections.fetch("Looking", "SELECT slot_name FROM pg_replication_slots")
-
-    @contextlib.contextmanager
-    def restored(self, stages: Sequence[Stage]) -> Iterator[Path]:
-        """A data directory that was made of a backup."""
-        target = self.machine.volume / "restored"
-        server = Server(DATASTORE, "15.0", target, self.scratch, OWNER)
-        files.ensure_directory(target, mode=0o700, owner=OWNER, group=OWNER)
-        try:
-            PgBaseBackup(self.machine.conf, server).restore(stages, target)
-            yield target
-        finally:
-            shutil.rmtree(target)
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    with machine() as made:
-        prepare(made.manager(), databases=[Database("shop")], users=[user("keeper", databases=("shop",))])
-        opened = Shop(made)
-        opened.ask(
-            "CREATE TABLE quiet AS SELECT g AS id, md5(CAST(g AS text)) AS name FROM generate_series(1, 20000) g"
-        )
-        opened.ask("CREATE TABLE debit (id bigserial, amount bigint); CREATE TABLE credit (LIKE debit)")
-        yield opened
-        opened.manager.connections.close()
+    with opened() as made:
+        made.ask("CREATE TABLE debit (id bigserial, amount bigint); CREATE TABLE credit (LIKE debit)")
+        yield made
 
 
 @pytest.fixture
@@ -93,15 +43,6 @@ def strategy(shop: Shop) -> Iterator[PgBaseBackup]:
 def full(shop: Shop) -> Kept:
     with shop.strategy() as strategy:
         return keep(strategy, shop.machine.directory / "full.tar")
-
-
-@pytest.fixture
-def run_dir(shop: Shop) -> Iterator[Path]:
-    """Where a server on restored data listens."""
-    path = shop.machine.directory / "run" / "shown"
-    files.ensure_directory(path, mode=0o700, owner=OWNER, group=OWNER)
-    yield path
-    shutil.rmtree(path)
 
 
 def test_a_backup_of_a_busy_server_holds_one_moment_of_it(shop: Shop, strategy: PgBaseBackup, tmp_path: Path) -> None:
@@ -177,9 +118,9 @@ def test_a_restored_directory_says_where_it_stands_and_belongs_to_the_server(sho
     assert not shop.scratch.exists() or not list(shop.scratch.iterdir())
 
 
-def test_a_server_on_restored_data_answers_beside_the_other(shop: Shop, full: Kept, run_dir: Path) -> None:
+def test_a_server_on_restored_data_answers_beside_the_other(shop: Shop, full: Kept) -> None:
     with shop.restored([full.stage()]) as data_dir:
-        with scratch_server.running(shop.manager.programs, OWNER, data_dir, run_dir, 60, 60) as query:
+        with shop.shown(data_dir) as query:
             assert query("SELECT datname FROM pg_database WHERE datname = 'shop'") == [["shop"]]
         assert not processes(data_dir, "postgres")
 
@@ -220,7 +161,7 @@ def test_a_foreign_stream_is_refused(shop: Shop, full: Kept) -> None:
 
 
 def test_a_chain_is_refused(shop: Shop, full: Kept, strategy: PgBaseBackup) -> None:
-    with pytest.raises(InvalidValue, match="stands by itself"), shop.restored([full.stage(), full.stage()]):
+    with pytest.raises(ChainBroken, match="backup 2 is a full one"), shop.restored([full.stage(), full.stage()]):
         pass
     with pytest.raises(NotSupported, match=r"incremental backup of PostgreSQL 15"), strategy.backup({"end_lsn": "0/0"}):
         pass
@@ -275,7 +216,7 @@ def test_the_size_is_known_roughly(strategy: PgBaseBackup, tmp_path: Path) -> No
     size = keep(strategy, tmp_path / "full.tar").path.stat().st_size
     assert estimate
     assert 0.6 * size < estimate < 1.2 * size
-    assert strategy.needed(size) > size
+    assert strategy.needed([size]) > size
 
 
 def test_no_secret_is_shown(strategy: PgBaseBackup, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from guestagent.backup.base import Stage
-from guestagent_mariabackup.errors import ChainBroken
+from guestagent.backup.base import ChainBroken, Stage
 from guestagent_mariabackup.positions import Positions
 
 

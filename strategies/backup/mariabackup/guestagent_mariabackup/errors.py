@@ -1,13 +1,6 @@
-"""What can be wrong with backups that should be restored, or built on."""
+"""What can be wrong with a backup that should be restored."""
 
 from guestagent.contract.errors import GuestAgentError
-
-
-class ChainBroken(GuestAgentError):
-    """The backups do not build on each other as they should; nothing was restored."""
-
-    id = "backup.chain"
-    sentence = "The chain of backups is broken: {problem}."
 
 
 class StreamInvalid(GuestAgentError):

@@ -94,9 +94,9 @@ class MariaBackup(BaseBackupStrategy):
         """The size of the files that a full backup copies; an incremental one has fewer bytes."""
         return _copied_bytes(self.server.data_dir)
 
-    def needed(self, streamed: int) -> int:
+    def needed(self, streams: Sequence[int]) -> int:
         """All streams together: what an increment brings mostly replaces what is there."""
-        return streamed + SLACK
+        return sum(streams) + SLACK
 
     def _backup_argv(self, scratch: Path, begins: int | None) -> list[str]:
         if self.server.credentials is None:

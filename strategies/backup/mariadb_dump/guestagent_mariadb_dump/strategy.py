@@ -67,9 +67,9 @@ class MariaDBDump(BaseBackupStrategy):
         self.note_positions(stages[0].positions or found, target)
         volume.sync(target)
 
-    def needed(self, streamed: int) -> int:
+    def needed(self, streams: Sequence[int]) -> int:
         """Roughly: tables have room to grow and indexes, which statements do not."""
-        return GROWTH * streamed + EMPTY_BYTES
+        return GROWTH * sum(streams) + EMPTY_BYTES
 
     def _dump_argv(self, credentials: Path) -> list[str]:
         return [

@@ -35,6 +35,14 @@ OPTIONS: list[cfg.Opt] = [
         default=True,
         help="Compare every restored file with the server's own manifest, and read the log through.",
     ),
+    cfg.IntOpt(
+        "kept_manifests",
+        default=16,
+        min=1,
+        help="So many of the server's manifests of past backups stay on the volume, from PostgreSQL 17 on: those of "
+        "the backups that were made or built on last. An incremental backup can build on no other. One takes about 140 "
+        "bytes for each file of the data.",
+    ),
 ]
 
 

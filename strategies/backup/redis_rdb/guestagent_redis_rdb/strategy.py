@@ -61,9 +61,9 @@ class RedisRdb(BaseBackupStrategy):
         """The size of the dump, which is there when the stream begins."""
         return (self.server.data_dir / DUMP).lstat().st_size
 
-    def needed(self, streamed: int) -> int:
+    def needed(self, streams: Sequence[int]) -> int:
         """Twice: a server that keeps a log of changes begins it with all data."""
-        return 2 * streamed
+        return 2 * sum(streams)
 
     def _save(self, console: Console, place: Path) -> float:
         """Have the server save its data, and hold what it has saved; the moment of which that is."""

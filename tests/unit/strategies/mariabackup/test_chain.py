@@ -2,10 +2,9 @@
 
 import pytest
 from guestagent_mariabackup import chain
-from guestagent_mariabackup.errors import ChainBroken
 from guestagent_mariabackup.positions import Positions
 
-from guestagent.backup.base import Stage
+from guestagent.backup.base import ChainBroken, Stage
 
 
 def position(begins: int, ends: int, last: int) -> Positions:
