@@ -5,20 +5,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.budgets import ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
+import pytest
+
+from benchmarks.backup.families import FAMILIES
+from benchmarks.budgets import ENCRYPTING_WORKER, QUIET, WORKER
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE_MIB = 16
-WAYS = {PIPELINE, WORKER, ENCRYPTING_WORKER}
 
 
-def test_everything_is_measured(tmp_path: Path):
+@pytest.mark.parametrize("name", FAMILIES)
+def test_everything_is_measured(tmp_path: Path, name: str):
+    family = FAMILIES[name]
+    ways = {*family.bare, WORKER, ENCRYPTING_WORKER}
     output = tmp_path / "result.json"
     output.write_text('{"figures": {}}')
 
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "benchmarks.backup"),
+            *(sys.executable, "-m", "benchmarks.backup", "--datastore", name),
             *("--rounds", "1", "--size-mib", str(SIZE_MIB), "--output", str(output)),
         ],
         cwd=ROOT,
@@ -30,12 +35,13 @@ def test_everything_is_measured(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     document = json.loads(output.read_text())
     assert document["figures"] == {}
-    figures = document["backup"]["figures"]
-    assert document["backup"]["settings"]["data_mib"] > SIZE_MIB
-    assert set(figures["backup_mib_s"]) == WAYS | {GZIP_PIPELINE}
-    assert set(figures["restore_mib_s"]) == WAYS
-    assert set(figures["restore_cpu_s"]) == WAYS
-    assert set(figures["queries_per_s"]) == WAYS | {QUIET}
-    assert all(0 < figures["stored_mib"][name]["median"] < document["backup"]["settings"]["data_mib"] for name in WAYS)
+    found = document[family.part]
+    figures = found["figures"]
+    assert found["settings"]["data_mib"] > SIZE_MIB
+    assert set(figures["backup_mib_s"]) == ways | set(family.slow)
+    assert set(figures["restore_mib_s"]) == ways
+    assert set(figures["restore_cpu_s"]) == ways
+    assert set(figures.get("queries_per_s", ())) == (ways | {QUIET} if family.ask else set())
+    assert all(0 < figures["stored_mib"][name]["median"] < found["settings"]["data_mib"] for name in ways)
     assert all(20 < figures["peak_mib"][name]["median"] < 200 for name in (WORKER, ENCRYPTING_WORKER))
-    assert [budget["figure"] for budget in document["backup"]["budgets"]]
+    assert len(found["budgets"]) == len(family.budgets)
