@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks.arguments import add_output, positive
+from benchmarks.backup.families import DATASTORES, family
 from benchmarks.process import MIB
 from benchmarks.report import add_part
 from guestagent.system import threads
@@ -10,20 +11,19 @@ from guestagent.system import threads
 
 def main() -> None:
     """Measure, print the table and add everything to the JSON."""
+    settings = _parse()
     threads.select()
-    from benchmarks.backup.families import FAMILIES
     from benchmarks.backup.measuring import measure
 
-    settings = _parse(list(FAMILIES))
-    family = FAMILIES[settings.datastore]
-    report = measure(family, settings.rounds, settings.size_mib * MIB)
-    add_part(settings.output, family.part, report.document())
+    measured = family(settings.datastore)
+    report = measure(measured, settings.rounds, settings.size_mib * MIB)
+    add_part(settings.output, measured.part, report.document())
     print(f"\n{report.table()}")
 
 
-def _parse(datastores: list[str]) -> argparse.Namespace:
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backup", description=__doc__)
-    parser.add_argument("--datastore", choices=datastores, default=datastores[0], help=f"whose ({datastores[0]})")
+    parser.add_argument("--datastore", choices=DATASTORES, default=DATASTORES[0], help=f"whose ({DATASTORES[0]})")
     parser.add_argument(
         "--rounds",
         type=positive,

@@ -1,11 +1,18 @@
 """The families that are measured, by the names of their datastores."""
 
-from collections.abc import Mapping
-from typing import Final
+import importlib
+from typing import TYPE_CHECKING, Final
 
-from benchmarks.backup.family import Family
-from benchmarks.backup.mariadb import MARIADB
-from benchmarks.backup.postgresql import POSTGRESQL
-from benchmarks.backup.redis import REDIS
+if TYPE_CHECKING:
+    from benchmarks.backup.family import Family
 
-FAMILIES: Final[Mapping[str, Family]] = {family.name: family for family in (MARIADB, POSTGRESQL, REDIS)}
+DATASTORES: Final = ("mariadb", "postgresql", "redis")
+
+
+def family(name: str) -> "Family":
+    """A family; what it needs is imported now, and what the others need is not.
+
+    :param name: one of :data:`DATASTORES`.
+    """
+    found: Family = importlib.import_module(f"benchmarks.backup.{name}").FAMILY
+    return found

@@ -100,7 +100,7 @@ class MariaBackupPipeline(Pipeline):
         settle(server)
 
 
-MARIADB: Final = Family(
+FAMILY: Final = Family(
     name="mariadb",
     part="backup",
     strategy="mariabackup",

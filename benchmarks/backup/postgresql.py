@@ -116,7 +116,7 @@ def _environment(server: ServerFacts) -> dict[str, str]:
     return {"PGSERVICEFILE": str(server.credentials)}
 
 
-POSTGRESQL: Final = Family(
+FAMILY: Final = Family(
     name="postgresql",
     part="backup-postgresql",
     strategy="pg_basebackup",

@@ -75,7 +75,7 @@ def _save(server: ServerFacts) -> None:
             time.sleep(POLL_SECONDS)
 
 
-REDIS: Final = Family(
+FAMILY: Final = Family(
     name="redis",
     part="backup-redis",
     strategy="redis_rdb",
