@@ -11,7 +11,7 @@ from guestagent.backup.job import ServerFacts
 PROGRAM: Final = "pgbackrest"
 STANZA: Final = "measured"
 COMPRESSION: Final = ("--compress-type=zst", "--compress-level=1")
-"""The pipeline's; its own default, gzip at level 6, is several times as slow."""
+"""The pipeline's; its own default is gzip at level 6."""
 NO_ARCHIVE: Final = "--no-archive-check"
 PROCESSES: Final = 2
 SUPERUSER: Final = "postgres"
