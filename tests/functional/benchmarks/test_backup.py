@@ -29,7 +29,7 @@ def test_everything_is_measured(tmp_path: Path, name: str):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
     )
 
     assert done.returncode == 0, done.stderr
