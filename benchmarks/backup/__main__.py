@@ -18,7 +18,7 @@ def main() -> None:
     measured = family(settings.datastore)
     report = measure(measured, settings.rounds, settings.size_mib * MIB)
     add_part(settings.output, measured.part, report.document())
-    print(f"\n{report.table()}")
+    print(f"\nBackups of {measured.name}\n\n{report.table()}")
 
 
 def _parse() -> argparse.Namespace:
