@@ -17,8 +17,9 @@ from tests.support.machine import CONTEXT
 PROGRAMS: Final = Path("/usr/lib/postgresql")
 SERVICE: Final = "guestagent"
 """The name that the lent file has for the server."""
-SETTINGS: Final = "shared_buffers = 256MB\nmax_wal_size = 4GB\nautovacuum = off\n"
-"""A small guest's; nothing is tidied up in somebody's turn."""
+SETTINGS: Final = "shared_buffers = 256MB\nmax_wal_size = 4GB\nwal_keep_size = 256MB\nautovacuum = off\n"
+"""A small guest's. Nothing is tidied up in somebody's turn, nor log removed that a bare backup still needs: only the
+agent's has a slot that holds it."""
 LOAD_SECONDS: Final = 3600
 LOAD: Final = """BEGIN;
 CREATE TABLE {table} (
