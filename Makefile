@@ -8,7 +8,8 @@ DISTRIBUTIONS := . $(PLUGINS) elements tests/support/datastore_sleeper
 PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
 
 DEMO_PACKAGES := mariadb-server
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mariadb-backup memcached mount patchelf postgresql rabbitmq-server redis-server systemd systemd-container util-linux xfsprogs zstd
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mariadb-backup memcached mount patchelf pgbackrest postgresql rabbitmq-server \
+	redis-server systemd systemd-container util-linux xfsprogs zstd
 BACKPORTS := valkey-server
 BENCH_PACKAGES := strace
 IMAGE_PACKAGES := debootstrap dmsetup fdisk genisoimage gdisk iproute2 kpartx mmdebstrap parted qemu-system-x86 \

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import database, measures
 from benchmarks.arguments import add_output, positive
+from benchmarks.backup.families import DATASTORES
 from benchmarks.budgets import BUDGETS
 from benchmarks.peers import Peer, assemble
 from benchmarks.report import Figures, Report
@@ -42,8 +43,9 @@ def main() -> None:
     settings.output.write_text(json.dumps(report.document(BUDGETS), indent=1) + "\n")
     print(report.table(BUDGETS), flush=True)
     # In processes of their own: what is in the memory of this one would slow them, and does not slow an agent.
-    for part in ("journal", "backup"):
-        subprocess.run([sys.executable, "-m", f"benchmarks.{part}", "--output", str(settings.output)], check=True)
+    for module, *options in (["journal"], *(["backup", f"--datastore={name}"] for name in DATASTORES)):
+        command = [sys.executable, "-m", f"benchmarks.{module}", *options, "--output", str(settings.output)]
+        subprocess.run(command, check=True)
 
 
 def _parse() -> argparse.Namespace:

@@ -10,6 +10,8 @@ JOURNAL, NO_JOURNAL = "journal", "no-journal"
 """The two guests whose calls outside of operations are compared."""
 PIPELINE, GZIP_PIPELINE = "zstd-pipeline", "gzip-pipeline"
 WORKER, ENCRYPTING_WORKER = "worker", "worker-encrypting"
+PGBACKREST, SERVER_ZSTD = "pgbackrest", "server-zstd"
+BGSAVE = "bgsave"
 QUIET = "no-backup"
 """Who backs up: programs with pipes between them, the agent's worker, nobody."""
 
@@ -83,11 +85,3 @@ JOURNAL_BUDGETS = (
     Budget("read_us", JOURNAL, 1.02, NO_JOURNAL),
 )
 """Those who change nothing pay nothing; what operations and steps pay is reported, and the disk decides it."""
-BACKUP_BUDGETS = (
-    Budget("backup_mib_s", WORKER, 1.1, PIPELINE, at_least=True),
-    Budget("backup_mib_s", ENCRYPTING_WORKER, 1.05, PIPELINE, at_least=True),
-    Budget("restore_mib_s", WORKER, 1.0, PIPELINE, at_least=True),
-    Budget("of_gzip", WORKER, 10, at_least=True),
-    Budget("peak_mib", WORKER, 96),
-    Budget("peak_mib", ENCRYPTING_WORKER, 96),
-)

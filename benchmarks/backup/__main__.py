@@ -3,6 +3,7 @@
 import argparse
 
 from benchmarks.arguments import add_output, positive
+from benchmarks.backup.families import DATASTORES, family
 from benchmarks.process import MIB
 from benchmarks.report import add_part
 from guestagent.system import threads
@@ -14,18 +15,19 @@ def main() -> None:
     threads.select()
     from benchmarks.backup.measuring import measure
 
-    report = measure(settings.rounds, settings.size_mib * MIB)
-    add_part(settings.output, "backup", report.document())
-    print(f"\n{report.table()}")
+    measured = family(settings.datastore)
+    report = measure(measured, settings.rounds, settings.size_mib * MIB)
+    add_part(settings.output, measured.part, report.document())
+    print(f"\nBackups of {measured.name}\n\n{report.table()}")
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backup", description=__doc__)
+    parser.add_argument("--datastore", choices=DATASTORES, default=DATASTORES[0], help=f"whose ({DATASTORES[0]})")
     parser.add_argument(
         "--rounds",
         type=positive,
-        default=6,
-        help="turns of everyone; six have every order (6)",
+        help="turns of everyone (one for every order that is needed: 6 of three ways, 10 of five)",
     )
     parser.add_argument("--size-mib", type=positive, default=2048, help="MiB of data, at least (2048)")
     add_output(parser)

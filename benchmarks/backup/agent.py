@@ -14,7 +14,6 @@ from guestagent.backup.progress import silent
 from guestagent.conformance.agent import Groups, render
 
 CONTAINER: Final = "backups"
-STRATEGY: Final = "mariabackup"
 PLACE: Final = Place("local", None, CONTAINER)
 CONTEXT: Final[dict[str, Any]] = {"is_admin": True}
 KEY_BYTES: Final = 32
@@ -24,13 +23,15 @@ class Agent:
     """Backups as the agent makes them, in its local storage.
 
     :param directory: is made; holds its files and the backups.
+    :param strategy: that the image would declare.
     :param encrypted: with a key that is made for it.
     :ivar peak: the most memory that a worker has had so far, in MiB.
     """
 
-    def __init__(self, directory: Path, *, encrypted: bool) -> None:
+    def __init__(self, directory: Path, strategy: str, *, encrypted: bool) -> None:
         directory.mkdir()
         self.peak = 0.0
+        self._strategy = strategy
         self._storage = directory / "storage"
         options: Groups = {"agent": {"storage_dir": self._storage}}
         if encrypted:
@@ -47,7 +48,7 @@ class Agent:
     def back_up(self, server: ServerFacts) -> None:
         """Make a full backup in place of the last one."""
         backup_id = f"full-{next(self._numbers)}"
-        done = self._send(Backup(CONTEXT, PLACE, STRATEGY, server, backup_id, instance_id="measured"))
+        done = self._send(Backup(CONTEXT, PLACE, self._strategy, server, backup_id, instance_id="measured"))
         self._location = done.location
 
     def restore(self, server: ServerFacts) -> None:

@@ -7,25 +7,13 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.process import MIB
 
 DATABASE: Final = "shop"
 TABLES: Final = 4
 """Of equal size, so that a backup has more than one file to read."""
-TABLE: Final = """CREATE TABLE {table} (
-    id INT UNSIGNED PRIMARY KEY,
-    customer INT UNSIGNED NOT NULL,
-    placed DATETIME(3) NOT NULL,
-    state ENUM('new', 'paid', 'packed', 'sent', 'returned') NOT NULL,
-    amount DECIMAL(10, 2) NOT NULL,
-    reference CHAR(32) CHARACTER SET ascii NOT NULL,
-    email VARCHAR(80) NOT NULL,
-    address VARCHAR(120) NOT NULL,
-    note TEXT NOT NULL,
-    KEY customer (customer)
-) CHARACTER SET utf8mb4"""
 STATES: Final = ("new", "paid", "packed", "sent", "returned")
 WORDS: Final = 4000
 SENTENCES: Final = 20000
@@ -33,38 +21,31 @@ LETTERS: Final = "etaoinshrdlucmfwypvbgkjqxz"
 """By how often English has them."""
 TOWNS: Final = 400
 ROWS_AT_A_TIME: Final = 1000
-LOAD: Final = "LOAD DATA LOCAL INFILE '{pipe}' INTO TABLE {table} CHARACTER SET utf8mb4"
 
 
-def fill(connection: Any, pipe: Path, size: int) -> None:
-    """Make the tables.
+def tables(pipe: Path, size: int) -> Iterator[str]:
+    """The tables' names, each while its rows can be read from the pipe, as ``LOAD DATA`` and ``COPY`` read them.
 
-    :param connection: a client's, with the database chosen and local files allowed.
-    :param pipe: is made and removed again.
-    :param size: bytes of the rows as text; the tables take a little more.
+    :param pipe: is made and removed again for each.
+    :param size: bytes of the rows of all of them.
     """
-    words = Words(random.Random(0))
+    words = Words()
     for number in range(TABLES):
-        table = f"orders_{number}"
-        with connection.cursor() as cursor:
-            cursor.execute(TABLE.format(table=table))
-            # A table that is empty then takes its rows without a log of each.
-            cursor.execute("SET unique_checks = 0, foreign_key_checks = 0")
-            os.mkfifo(pipe)
-            writer = threading.Thread(target=_write, args=(pipe, words, number, size // TABLES), daemon=True)
-            writer.start()
-            try:
-                cursor.execute(LOAD.format(pipe=pipe, table=table))
-            finally:
-                pipe.unlink()
-            writer.join()
-        connection.commit()
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=_write, args=(pipe, words, number, size // TABLES), daemon=True)
+        writer.start()
+        try:
+            yield f"orders_{number}"
+        finally:
+            pipe.unlink()
+        writer.join()
 
 
 class Words:
     """What people write, of words that are as common as words are, and little of it twice."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self) -> None:
+        chance = random.Random(0)
         letters = list(itertools.accumulate(1 / rank for rank in range(1, len(LETTERS) + 1)))
         words = ["".join(_drawn(chance, LETTERS, letters, chance.randint(2, 11))) for _ in range(WORDS)]
         # Zipf's law: the second word is half as common as the first.
@@ -76,7 +57,7 @@ class Words:
         self.towns = chance.sample(self.names, TOWNS)
 
     def rows(self, chance: random.Random, first: int) -> Iterator[str]:
-        """Rows without end, as ``LOAD DATA`` reads them.
+        """Rows without end, in columns with tabs between them.
 
         :param first: number of the first one.
         """
@@ -98,6 +79,15 @@ class Words:
                 f"\t{note}\n"
             )
 
+    def batches(self, table: int, size: int) -> Iterator[list[str]]:
+        """A table's rows, :data:`ROWS_AT_A_TIME` of them, until they have so many bytes."""
+        rows = self.rows(random.Random(table), table << 26)
+        made = 0
+        while made < size:
+            batch = list(itertools.islice(rows, ROWS_AT_A_TIME))
+            made += sum(map(len, batch))
+            yield batch
+
 
 def _drawn(chance: random.Random, choice: Sequence[str], weights: Sequence[float], count: int) -> list[str]:
     return [choice[bisect.bisect(weights, chance.random() * weights[-1], hi=len(choice) - 1)] for _ in range(count)]
@@ -105,8 +95,6 @@ def _drawn(chance: random.Random, choice: Sequence[str], weights: Sequence[float
 
 def _write(pipe: Path, words: Words, number: int, size: int) -> None:
     """Write a table's rows until they have so many bytes."""
-    rows = words.rows(random.Random(number), number << 26)
-    written = 0
     with pipe.open("w", encoding="utf-8", buffering=MIB) as stream:
-        while written < size:
-            written += stream.write("".join(itertools.islice(rows, ROWS_AT_A_TIME)))
+        for rows in words.batches(number, size):
+            stream.write("".join(rows))

@@ -1,6 +1,7 @@
 """The measurements of backups, one after the other."""
 
 import contextlib
+import functools
 import itertools
 import os
 import resource
@@ -9,16 +10,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from benchmarks.backup.agent import Agent
+from benchmarks.backup.family import Family, Way
 from benchmarks.backup.instance import Instance
-from benchmarks.backup.pipelines import GZIP, Pipeline
+from benchmarks.backup.orders import orders
 from benchmarks.backup.report import BackupReport
 from benchmarks.backup.traffic import Traffic
-from benchmarks.budgets import ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
+from benchmarks.budgets import ENCRYPTING_WORKER, QUIET, WORKER
 from benchmarks.process import MIB
-from guestagent.backup.job import ServerFacts
 
 DISK: Final = "/var/tmp"
 """Never in memory, whatever the machine has in ``/tmp``."""
@@ -26,47 +27,41 @@ QUIET_SECONDS: Final = 5.0
 """Queries without a backup, in each round."""
 
 
-class Way(Protocol):
-    """How backups are made and restored."""
-
-    def back_up(self, server: ServerFacts) -> None: ...
-
-    def restore(self, server: ServerFacts) -> None: ...
-
-    def forget(self) -> None: ...
-
-    @property
-    def files(self) -> list[Path]: ...
-
-
-def measure(rounds: int, size: int) -> BackupReport:
+def measure(family: Family, rounds: int | None, size: int) -> BackupReport:
     """Measure everyone in turn.
 
+    :param rounds: none: one for every order that there is.
     :param size: bytes of the data, at least.
     """
-    with _directory() as directory, Instance(directory / "instance") as instance:
-        _say(f"backups: making {size // MIB} MiB of data")
+    with _directory() as directory, family.instance(directory / "instance") as instance:
+        _say(f"{family.name}'s backups: making {size // MIB} MiB of data")
         instance.fill(size)
+        bare = {name: make(directory / name) for name, make in family.bare.items()}
         agents = {
-            name: Agent(directory / name, encrypted=name == ENCRYPTING_WORKER) for name in (WORKER, ENCRYPTING_WORKER)
+            name: Agent(directory / name, family.strategy, encrypted=name == ENCRYPTING_WORKER)
+            for name in (WORKER, ENCRYPTING_WORKER)
         }
-        ways: Mapping[str, Way] = {PIPELINE: Pipeline(directory / PIPELINE), **agents}
-        report = BackupReport({"rounds": rounds}, instance.size)
-        _say("backups: one of each that does not count, to fill the caches")
+        ways: Mapping[str, Way] = {**bare, **agents}
+        turns = orders(list(ways))
+        rounds = rounds or len(turns)
+        report = BackupReport({"rounds": rounds}, instance.size, family.columns, family.budgets)
+        _say("one of each that does not count, to fill the caches")
         for way in ways.values():
             _take_turn(way, instance)
-        for number in range(rounds):
-            _say(f"backups: round {number + 1} of {rounds}")
-            for name, way in _turned(ways, number):
-                report.add(name, _take_turn(way, instance))
-            report.add(QUIET, _with_traffic(instance, lambda: time.sleep(QUIET_SECONDS)))
-            for name, way in _turned(ways, number):
-                report.add(name, _with_backup(instance, way))
+        for number, order in enumerate(itertools.islice(itertools.cycle(turns), rounds), 1):
+            _say(f"round {number} of {rounds}")
+            for name in order:
+                report.add(name, _take_turn(ways[name], instance))
+            if family.ask:
+                ask = functools.partial(family.ask, instance)
+                report.add(QUIET, _with_traffic(ask, lambda: time.sleep(QUIET_SECONDS)))
+                for name in order:
+                    report.add(name, _with_backup(instance, ways[name], ask))
         for name, agent in agents.items():
             report.add(name, {"peak_mib": agent.peak})
-        _say("backups: gzip, once")
-        gzip = Pipeline(directory / GZIP_PIPELINE, GZIP)
-        report.add(GZIP_PIPELINE, _back_up(gzip, instance))
+        for name, make in family.slow.items():
+            _say(f"{name}, once")
+            report.add(name, _back_up(make(directory / name), instance))
     return report
 
 
@@ -95,17 +90,17 @@ def _of_data(what: str, instance: Instance, seconds: float, cpu: float) -> dict[
     return {f"{what}_mib_s": mib / seconds, f"{what}_cpu_s": cpu / mib * 1024}
 
 
-def _with_backup(instance: Instance, way: Way) -> dict[str, float]:
+def _with_backup(instance: Instance, way: Way, ask: Callable[[], Traffic]) -> dict[str, float]:
     with instance.backed_up() as server:
-        found = _with_traffic(instance, lambda: way.back_up(server))
+        found = _with_traffic(ask, lambda: way.back_up(server))
     way.forget()
     return found
 
 
-def _with_traffic(instance: Instance, work: Callable[[], None]) -> dict[str, float]:
+def _with_traffic(ask: Callable[[], Traffic], work: Callable[[], None]) -> dict[str, float]:
     """What queries get done while work is done."""
     os.sync()
-    with Traffic(instance) as traffic:
+    with ask() as traffic:
         work()
     return {"queries_per_s": traffic.queries_per_s, "p95_ms": traffic.p95_ms}
 
@@ -129,12 +124,6 @@ def _timed(work: Callable[[], None]) -> tuple[float, float]:
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _turned(ways: Mapping[str, Way], number: int) -> tuple[tuple[str, Way], ...]:
-    """Everyone, in every round in another order: whoever follows another finds its leavings."""
-    orders = list(itertools.permutations(ways.items()))
-    return orders[number % len(orders)]
 
 
 @contextlib.contextmanager

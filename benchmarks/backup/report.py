@@ -2,24 +2,14 @@
 
 import datetime
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.budgets import (
-    BACKUP_BUDGETS,
-    ENCRYPTING_WORKER,
-    GZIP_PIPELINE,
-    PIPELINE,
-    QUIET,
-    WORKER,
-    Rounds,
-    Verdict,
-)
+from benchmarks.budgets import GZIP_PIPELINE, WORKER, Budget, Rounds, Verdict
 from benchmarks.process import MIB
 from benchmarks.report import documents, judged, machine, summaries
 from benchmarks.table import aligned, number
 
-COLUMNS = (PIPELINE, WORKER, ENCRYPTING_WORKER, GZIP_PIPELINE, QUIET)
 LABELS = {
     "backup_mib_s": "backup, MiB/s",
     "restore_mib_s": "restore, MiB/s",
@@ -39,9 +29,14 @@ class BackupReport:
 
     :param settings: how it was measured.
     :param size: bytes of the data.
+    :param columns: who was measured, in the table's order.
     """
 
-    def __init__(self, settings: Mapping[str, Any], size: int) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], size: int, columns: Sequence[str], budgets: Sequence[Budget]
+    ) -> None:
+        self._columns = columns
+        self._budgets = budgets
         self._settings = dict(settings) | {"data_mib": round(size / MIB)}
         self._values: dict[str, dict[str, list[float]]] = {figure: {} for figure in LABELS}
 
@@ -52,12 +47,10 @@ class BackupReport:
 
     def table(self) -> str:
         """Medians of all figures, then every budget and whether it is kept."""
-        rows = [[f"{self._settings['data_mib']} MiB of data", *COLUMNS]]
-        for figure, label in LABELS.items():
-            rounds = self._rounds(figure)
-            rows.append(
-                [label, *(number(statistics.median(rounds[name])) if name in rounds else "-" for name in COLUMNS)]
-            )
+        rows = [[f"{self._settings['data_mib']} MiB of data", *self._columns]]
+        for figure, rounds in self._figures().items():
+            cells = (number(statistics.median(rounds[name])) if name in rounds else "-" for name in self._columns)
+            rows.append([LABELS[figure], *cells])
         return f"{aligned(rows)}\n\n{judged(self._judge(), LABELS)}"
 
     def document(self) -> dict[str, Any]:
@@ -66,17 +59,20 @@ class BackupReport:
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "machine": machine(),
             "settings": self._settings,
-            "figures": {figure: summaries(self._rounds(figure)) for figure in LABELS},
+            "figures": {figure: summaries(rounds) for figure, rounds in self._figures().items()},
             "budgets": documents(self._judge()),
         }
 
-    def _rounds(self, figure: str) -> Rounds:
-        if figure != "of_gzip":
-            return self._values[figure]
-        # The slow one is measured once.
+    def _figures(self) -> dict[str, Rounds]:
+        """Every figure that something was measured of."""
+        found: dict[str, Rounds] = {figure: values for figure, values in self._values.items() if values}
         speeds = self._values["backup_mib_s"]
-        (once,) = speeds[GZIP_PIPELINE]
-        return {WORKER: [value / once for value in speeds[WORKER]]}
+        if GZIP_PIPELINE in speeds:
+            # The slow one is measured once.
+            (once,) = speeds[GZIP_PIPELINE]
+            found["of_gzip"] = {WORKER: [value / once for value in speeds[WORKER]]}
+        return found
 
     def _judge(self) -> list[Verdict]:
-        return [budget.judge(self._rounds(budget.figure)) for budget in BACKUP_BUDGETS]
+        figures = self._figures()
+        return [budget.judge(figures[budget.figure]) for budget in self._budgets]

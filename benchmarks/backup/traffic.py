@@ -4,9 +4,9 @@ import random
 import statistics
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final, Self
-
-from benchmarks.backup.instance import Instance
 
 READS_FOR_A_CHANGE: Final = 4
 READ: Final = "SELECT state, amount, email, note FROM orders_0 WHERE id = %s"
@@ -16,13 +16,14 @@ CHANGE: Final = "UPDATE orders_0 SET state = 'returned', amount = amount + %s WH
 class Traffic:
     """One client that reads and changes rows by their keys without a pause; a context manager that ends it.
 
+    :param connect: gives it a connection.
     :ivar queries_per_s: after the end.
     :ivar p95_ms: how long one of twenty waits for its answer at least; after the end.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, connect: Callable[[], AbstractContextManager[Any]]) -> None:
         self.queries_per_s = self.p95_ms = 0.0
-        self._instance = instance
+        self._connect = connect
         self._over = threading.Event()
         self._client = threading.Thread(target=self._ask_again_and_again, daemon=True)
 
@@ -37,7 +38,7 @@ class Traffic:
     def _ask_again_and_again(self) -> None:
         chance = random.Random(0)
         waits: list[float] = []
-        with self._instance.client() as connection, connection.cursor() as cursor:
+        with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT MAX(id) FROM orders_0")
             last = cursor.fetchone()[0]
             begun = time.perf_counter()

@@ -5,37 +5,43 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.budgets import ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
+import pytest
+
+from benchmarks.backup.families import DATASTORES, family
+from benchmarks.budgets import ENCRYPTING_WORKER, QUIET, WORKER
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE_MIB = 16
-WAYS = {PIPELINE, WORKER, ENCRYPTING_WORKER}
 
 
-def test_everything_is_measured(tmp_path: Path):
+@pytest.mark.parametrize("name", DATASTORES)
+def test_everything_is_measured(tmp_path: Path, name: str):
+    measured = family(name)
+    ways = {*measured.bare, WORKER, ENCRYPTING_WORKER}
     output = tmp_path / "result.json"
     output.write_text('{"figures": {}}')
 
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "benchmarks.backup"),
+            *(sys.executable, "-m", "benchmarks.backup", "--datastore", name),
             *("--rounds", "1", "--size-mib", str(SIZE_MIB), "--output", str(output)),
         ],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
     )
 
     assert done.returncode == 0, done.stderr
     document = json.loads(output.read_text())
     assert document["figures"] == {}
-    figures = document["backup"]["figures"]
-    assert document["backup"]["settings"]["data_mib"] > SIZE_MIB
-    assert set(figures["backup_mib_s"]) == WAYS | {GZIP_PIPELINE}
-    assert set(figures["restore_mib_s"]) == WAYS
-    assert set(figures["restore_cpu_s"]) == WAYS
-    assert set(figures["queries_per_s"]) == WAYS | {QUIET}
-    assert all(0 < figures["stored_mib"][name]["median"] < document["backup"]["settings"]["data_mib"] for name in WAYS)
+    found = document[measured.part]
+    figures = found["figures"]
+    assert found["settings"]["data_mib"] > SIZE_MIB
+    assert set(figures["backup_mib_s"]) == ways | set(measured.slow)
+    assert set(figures["restore_mib_s"]) == ways
+    assert set(figures["restore_cpu_s"]) == ways
+    assert set(figures.get("queries_per_s", ())) == (ways | {QUIET} if measured.ask else set())
+    assert all(0 < figures["stored_mib"][name]["median"] < found["settings"]["data_mib"] for name in ways)
     assert all(20 < figures["peak_mib"][name]["median"] < 200 for name in (WORKER, ENCRYPTING_WORKER))
-    assert [budget["figure"] for budget in document["backup"]["budgets"]]
+    assert len(found["budgets"]) == len(measured.budgets)

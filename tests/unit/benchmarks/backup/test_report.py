@@ -4,15 +4,19 @@ import json
 
 import pytest
 
+from benchmarks.backup.families import DATASTORES, family
 from benchmarks.backup.report import LABELS, BackupReport
-from benchmarks.budgets import BACKUP_BUDGETS, ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
+from benchmarks.budgets import BGSAVE, ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
 
-BUDGETS = len(BACKUP_BUDGETS)
+MARIADB, REDIS = family("mariadb"), family("redis")
+BUDGETS = len(MARIADB.budgets)
 
 
 def report(speed: float = 120.0) -> BackupReport:
-    made = BackupReport({"rounds": 2}, 64 << 20)
+    made = BackupReport({"rounds": 2}, 64 << 20, MARIADB.columns, MARIADB.budgets)
     for _ in range(2):
+        for name in (PIPELINE, WORKER, ENCRYPTING_WORKER):
+            made.add(name, {"backup_cpu_s": 4.0, "restore_cpu_s": 4.0, "stored_mib": 20.0, "p95_ms": 1.0})
         made.add(PIPELINE, {"backup_mib_s": 100.0, "restore_mib_s": 100.0, "queries_per_s": 600.0})
         for name in (WORKER, ENCRYPTING_WORKER):
             made.add(name, {"backup_mib_s": speed, "restore_mib_s": 100.0, "queries_per_s": 700.0})
@@ -49,6 +53,27 @@ def test_the_document_holds_every_round_and_the_verdicts():
     assert (document["budgets"][0]["reached"], document["budgets"][0]["kept"]) == (1.2, True)
 
 
-@pytest.mark.parametrize("budget", BACKUP_BUDGETS, ids=lambda budget: f"{budget.figure}-{budget.peer}")
-def test_every_budget_is_about_a_figure_that_is_reported(budget):
-    assert budget.figure in LABELS
+def test_what_nobody_was_asked_for_has_no_line():
+    made = BackupReport({}, 64 << 20, REDIS.columns, REDIS.budgets)
+    for name in (BGSAVE, WORKER, ENCRYPTING_WORKER):
+        made.add(name, {"backup_mib_s": 100.0, "peak_mib": 80.0})
+
+    text = made.table()
+
+    assert text.splitlines()[0].split()[-3:] == [BGSAVE, WORKER, ENCRYPTING_WORKER]
+    assert "queries" not in text
+    assert "gzip" not in text
+    assert "of_gzip" not in made.document()["figures"]
+
+
+@pytest.mark.parametrize("name", DATASTORES)
+def test_every_budget_is_about_a_figure_that_is_reported_and_somebody_who_is_measured(name: str):
+    measured = family(name)
+
+    for budget in measured.budgets:
+        assert budget.figure in LABELS
+        assert {budget.peer, budget.reference or budget.peer} <= set(measured.columns)
+
+
+def test_no_part_of_the_results_overwrites_another():
+    assert len({family(name).part for name in DATASTORES}) == len(DATASTORES)
