@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from guestagent_image.building import COMPRESSIONS, DISKS
+from guestagent_image.building import COMPRESSIONS, DISKS, FORMS
 from guestagent_image.selection import Selection
 
 PROGRAM = "guestagent-image"
@@ -40,7 +40,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--package", action="append", default=[], help="another package of the operating system")
     command.add_argument("--elements", action="append", default=[], type=Path, metavar="DIR", help="more elements")
     command.add_argument("--compression", default="zstd", choices=list(COMPRESSIONS), help="of the image")
-    command.add_argument("--output", "-o", required=True, type=_qcow2, help="the image, with the ending .qcow2")
+    command.add_argument("--output", "-o", required=True, type=_image, help="the image; it ends in .qcow2 or .raw")
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
@@ -80,8 +80,8 @@ def _add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--constraint", type=Path, metavar="FILE", help="versions, in pip's form")
 
 
-def _qcow2(text: str) -> Path:
+def _image(text: str) -> Path:
     path = Path(text).absolute()
-    if path.suffix != ".qcow2":
-        raise argparse.ArgumentTypeError("the name must end in .qcow2")
+    if path.suffix[1:] not in FORMS:
+        raise argparse.ArgumentTypeError(f"the name must end in .{' or .'.join(FORMS)}")
     return path

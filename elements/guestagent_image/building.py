@@ -23,6 +23,8 @@ COMPRESSIONS = {
     "none": ("-u",),
 }
 """Options of diskimage-builder, whose own choice is zlib: every QEMU reads that, and zstd since 5.1."""
+FORMS = ("qcow2", "raw")
+"""Of the file; its name ends so."""
 DISKS = {"mbr": "block-device-mbr", "gpt": "block-device-gpt", "efi": "block-device-efi"}
 
 
@@ -36,7 +38,7 @@ class Recipe:
     :ivar disk: how it is partitioned, a key of DISKS.
     :ivar packages: more packages of the system.
     :ivar elements: directories with more elements.
-    :ivar compression: of the image's clusters, a key of COMPRESSIONS.
+    :ivar compression: of the image's clusters, a key of COMPRESSIONS; a raw image has none.
     """
 
     system: str
@@ -91,7 +93,7 @@ def build(recipe: Recipe, wheelhouse: Path, output: Path, progress: Callable[[st
     }
     log = output.with_name(f"{output.name}.log")
     # A name with the ending is taken as it is, and what is there already would stay.
-    argv = [*command(recipe), "-o", str(output.with_suffix("")), "-t", "qcow2"]
+    argv = [*command(recipe), "-o", str(output.with_suffix("")), "-t", output.suffix[1:]]
     with log.open("w") as record:
         process = subprocess.Popen(
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

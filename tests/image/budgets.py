@@ -1,5 +1,7 @@
 """What an image may cost."""
 
+from tests.image.builds import Build
+
 LIMITS = {
     "build": (120, "s"),
     "image, compressed": (250, "MB"),
@@ -12,26 +14,27 @@ LIMITS = {
 
 
 class Budgets:
-    """Measured values, in the order in which they came.
+    """Measured values of each image, in the order in which they came.
 
     They are told and not judged: a machine that others work on at the same time makes seconds longer. Sizes are the
     same everywhere, and the tests hold them to their limits.
     """
 
     def __init__(self) -> None:
-        self._measured: dict[str, float] = {}
+        self._measured: dict[tuple[Build, str], float] = {}
 
-    def measured(self, name: str, value: float) -> None:
+    def measured(self, build: Build, name: str, value: float) -> None:
         """Keep a value.
 
         :param name: a key of LIMITS.
         """
         LIMITS[name]
-        self._measured[name] = value
+        self._measured[build, name] = value
 
     def __str__(self) -> str:
         lines = []
-        for name, value in self._measured.items():
+        for (build, name), value in self._measured.items():
             limit, unit = LIMITS[name]
-            lines.append(f"{name:45} {value:7.1f} {unit:3} of {limit}{'' if value <= limit else '  OVER'}")
+            over = "" if value <= limit else "  OVER"
+            lines.append(f"{build!s:30} {name:45} {value:7.1f} {unit:3} of {limit}{over}")
         return "\n".join(lines)
