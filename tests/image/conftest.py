@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guestagent_image import disk
+from guestagent_image import building, disk, wheelhouse
 
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
+from tests.image import other_python
 from tests.image.budgets import Budgets
 from tests.image.builds import ALL, MARIADB, Build
 from tests.image.machine import BUILD_PROGRAMS, build_environment, require
@@ -62,10 +63,16 @@ def image(build: Build, tmp_path_factory: pytest.TempPathFactory, budgets: Budge
     require("build the image", *BUILD_PROGRAMS)
     if (given := os.environ.get("TEST_IMAGES")) and (kept := Path(given, f"{build}.{build.form}")).exists():
         return kept
-    image = tmp_path_factory.mktemp("image") / f"{build}.{build.form}"
-    argv = [sys.executable, "-m", "guestagent_image", "build", *build.selection, *build.options]
-    argv += ["--source", str(ROOT), "--constraint", str(CONSTRAINTS), "--output", str(image)]
+    directory = tmp_path_factory.mktemp("image")
+    image = directory / f"{build}.{build.form}"
     began = time.monotonic()
+    if building.PYTHONS[build.release] == wheelhouse.OWN_PYTHON:
+        chosen = [*build.selection, f"--source={ROOT}", f"--constraint={CONSTRAINTS}"]
+    else:
+        (directory / "wheels").mkdir()
+        other_python.wheelhouse(build.release, build.selection, directory / "wheels", directory / "release")
+        chosen = [f"--wheelhouse={directory / 'wheels'}"]
+    argv = [sys.executable, "-m", "guestagent_image", "build", *chosen, *build.options, f"--output={image}"]
     done = subprocess.run(
         argv, env=build_environment(), capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
     )

@@ -155,7 +155,7 @@ def boot(
     swift: Swift | None,
     wire: Wire,
     conductor: Conductor,
-    change: Callable[[Path], None] = lambda _root: None,
+    change: Callable[[Path], object] = lambda _root: None,
 ) -> Iterator[Guest]:
     """Boot the files of an image.
 
