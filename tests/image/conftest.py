@@ -25,13 +25,13 @@ BUILD_SECONDS = 1200
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--images", default="", help="all images whose names hold this text, and not MariaDB's alone")
+    parser.addoption("--images", default=str(MARIADB), help="those whose names hold this text; empty: all of them")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "build" in metafunc.fixturenames:
         wanted = metafunc.config.getoption("--images")
-        builds = [build for build in ALL if wanted in str(build)] if wanted else [MARIADB]
+        builds = [build for build in ALL if wanted in str(build)]
         metafunc.parametrize("build", builds, ids=str, scope="session", indirect=True)
 
 
