@@ -25,7 +25,7 @@ LEFT_OUT = frozenset(
         *("dnspython", "eventlet", "greenlet"),
         # The web halves of oslo.service and oslo.metrics, and what they serve.
         *("jinja2", "markupsafe", "oslo-middleware", "paste", "pastedeploy", "prometheus-client", "repoze-lru"),
-        *("routes", "six", "statsd", "webob", "yappi"),
+        *("legacy-cgi", "routes", "six", "statsd", "webob", "yappi"),
         # oslo.config's remote sources.
         *("certifi", "charset-normalizer", "requests", "urllib3"),
         # Only for making packages, or compiling C at run time.

@@ -5,8 +5,6 @@ import importlib
 
 from guestagent.conformance.datastore import Datastore
 
-MB = 10**6
-
 
 @dataclasses.dataclass(frozen=True)
 class Build:
@@ -19,6 +17,7 @@ class Build:
     :ivar release: of Debian.
     :ivar disk: how it is partitioned.
     :ivar form: of the file.
+    :ivar megabytes: that its file may have, compressed.
     :ivar version: of the datastore; empty: the one of the description.
     """
 
@@ -29,6 +28,7 @@ class Build:
     release: str = "bookworm"
     disk: str = "mbr"
     form: str = "qcow2"
+    megabytes: int = 250
     version: str = ""
 
     @property
@@ -62,7 +62,7 @@ def _described(family: str) -> type[Datastore]:
 
 
 MARIADB = Build(_described("mariadb"), "mariadb", frozenset({"mariadbd", "mysqld"}), 3306)
-POSTGRESQL = Build(_described("postgresql"), "postgresql", frozenset({"postgres"}), 5432)
+POSTGRESQL = Build(_described("postgresql"), "postgresql", frozenset({"postgres"}), 5432, megabytes=275)
 REDIS = Build(_described("redis"), "redis", frozenset({"redis-server"}), 6379)
 
 

@@ -16,8 +16,8 @@ from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import NoReply, Wire
 from tests.image import poison
-from tests.image.budgets import LIMITS, Budgets
-from tests.image.builds import MB, Build
+from tests.image.budgets import MB, SIZE, Budgets, limit
+from tests.image.builds import Build
 from tests.image.guest import Guest, boot, loaded_plugins, wait_until_system_is
 from tests.image.machine import require
 from tests.support.swift import Swift
@@ -66,10 +66,10 @@ def test_it_holds_one_datastore_and_nothing_that_must_not_be_there(build: Build,
     assert {"pip", "setuptools", "guestagent-s3"} & names == set()
     sizes = {"the agent on disk": found["agent_bytes"]}
     if build.form == "qcow2":
-        sizes["image, compressed"] = image.stat().st_size
+        sizes[SIZE] = image.stat().st_size
     for name, size in sizes.items():
         budgets.measured(build, name, size / MB)
-        assert size / MB <= LIMITS[name][0], name
+        assert size / MB <= limit(build, name)[0], name
 
 
 def test_an_instance_lives_and_its_backup_comes_back_among_poisoned_plugins(
