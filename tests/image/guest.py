@@ -4,7 +4,7 @@ import contextlib
 import functools
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
 from tests.image import drive
 from tests.image.builds import Build
-from tests.support.container import BEGUN, Container, booted, changed
+from tests.support.container import BEGUN, READY, Container, booted, changed
 from tests.support.namespaces import Network
 from tests.support.swift import Swift
 
@@ -50,6 +50,7 @@ class Guest:
         guest_id: str,
         build: Build,
         clients: Datastore,
+        injected: Mapping[str, str],
         root: Path,
         container: Container,
         wire: Wire,
@@ -58,6 +59,7 @@ class Guest:
         self.id = guest_id
         self._build = build
         self._clients = clients
+        self._injected = injected
         self._root = root
         self.booted_at = time.monotonic()
         self._container = container
@@ -77,6 +79,14 @@ class Guest:
     def path(self, inside: Path) -> Path:
         """Where a path of the guest is for everybody else."""
         return self._root / inside.relative_to("/")
+
+    def inject(self) -> None:
+        """Write the control plane's files, as somebody else than cloud-init may do when the system is up."""
+        for name, text in self._injected.items():
+            path = self.path(Path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(text)
 
     def describe(self) -> dict[str, Any]:
         """Its capability document, of its own namespace, where the control plane has no call for it."""
@@ -156,12 +166,15 @@ def boot(
     wire: Wire,
     conductor: Conductor,
     change: Callable[[Path], object] = lambda _root: None,
+    *,
+    late: bool = False,
 ) -> Iterator[Guest]:
     """Boot the files of an image.
 
     :param build: what it was made of.
     :param files: where they are mounted; they stay as they are.
     :param change: is given the guest's own copy before the boot.
+    :param late: the control plane's files are not among those that cloud-init writes; see :meth:`Guest.inject`.
     """
     guest_id = str(uuid.uuid4())
     wire.declare_guest(guest_id)
@@ -170,17 +183,17 @@ def boot(
         if swift is not None:
             network.open_door(swift.port)
         clients = _clients(build, scratch, network)
-        data = drive.user_data(guest_id, build.name, agent_options(build, network.host, broker, wire.exchange))
+        injected = drive.files(guest_id, build.name, agent_options(build, network.host, broker, wire.exchange))
         seed = root / "var/lib/cloud/seed/config_drive"
-        drive.write(seed, guest_id, data)
+        drive.write(seed, guest_id, drive.user_data({} if late else injected))
         # cloud-init would look for the port in /sys, where systemd-nspawn shows those of another namespace.
         (root / "etc/systemd/network/10-cable.network").write_text(network.settings)
         # The image's disk is not there; its files are.
         (root / "etc/fstab").write_text("")
         change(root)
         arguments = [f"--network-namespace-path={network.namespace}", "--capability=CAP_NET_ADMIN"]
-        with booted(root, arguments, scratch / "console", until=BEGUN) as container:
-            guest = Guest(guest_id, build, clients, root, container, wire, conductor)
+        with booted(root, arguments, scratch / "console", until=READY if late else BEGUN) as container:
+            guest = Guest(guest_id, build, clients, injected, root, container, wire, conductor)
             try:
                 yield guest
             except BaseException:

@@ -37,8 +37,10 @@ def start(
     """Boots a guest from the image's files."""
     require("boot in systemd-nspawn", "systemd-nspawn", "ip")
 
-    def make(change: Callable[[Path], object] = lambda _root: None) -> contextlib.AbstractContextManager[Guest]:
-        return boot(build, files, tmp_path_factory.mktemp("guest"), rabbit, swift, *control, change)
+    def make(
+        change: Callable[[Path], object] = lambda _root: None, *, late: bool = False
+    ) -> contextlib.AbstractContextManager[Guest]:
+        return boot(build, files, tmp_path_factory.mktemp("guest"), rabbit, swift, *control, change, late=late)
 
     return make
 
@@ -113,6 +115,14 @@ def test_the_poison_works(start: Boot) -> None:
         eventually(guest.path(poison.MARKER).exists, timeout=60, message="it was not imported")
         with pytest.raises(NoReply):
             guest.wait_until_answers(2)
+
+
+def test_files_that_come_late_wake_the_agent(start: Boot) -> None:
+    with start(late=True) as guest:
+        wait_until_system_is(guest, "running")
+        assert guest.run("systemctl", "is-active", "guestagent").strip() == "inactive"
+        guest.inject()
+        guest.wait_until_answers()
 
 
 def test_the_inventory_is_that_of_the_files(files: Path) -> None:

@@ -32,7 +32,7 @@ def machine(
     guest_id = str(uuid.uuid4())
     control[0].declare_guest(guest_id)
     options = agent_options(build, HOST, rabbit, control[0].exchange)
-    drive.write(tmp_path / "drive", guest_id, drive.user_data(guest_id, build.name, options))
+    drive.write(tmp_path / "drive", guest_id, drive.user_data(drive.files(guest_id, build.name, options)))
     drive.write_iso(tmp_path / "drive", tmp_path / "drive.iso")
     argv = [
         # Emulation works everywhere; a /dev/kvm that opens may still run no kernel.
