@@ -23,6 +23,9 @@ COMPAT := --config-settings editable_mode=compat
 
 # Four at a time: most tests wait for processes. The long files come first, so that nobody waits for one at the end.
 PYTEST := $(BIN)/python -m pytest --timeout=300 --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+# One process, and so one image for all tests of it.
+TEST_IMAGES := $(PYTEST) --numprocesses=0 --timeout=1800 tests/image
+IMAGES ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -67,7 +70,11 @@ test-crash: deps venv ## Kill the agent at every moment of every operation; `mak
 
 .PHONY: test-image
 test-image: deps image-packages venv ## Build the MariaDB image, boot it, and live through a backup in it.
-	@$(PYTEST) --numprocesses=0 --timeout=1200 tests/image  # one process, and so one image for all
+	@$(TEST_IMAGES)
+
+.PHONY: test-images
+test-images: deps image-packages venv ## The same for every datastore, another release and another format; IMAGES=redis: some.
+	@$(TEST_IMAGES) --images=$(IMAGES)
 
 .PHONY: lint
 lint: venv ## Check style and types.

@@ -1,12 +1,15 @@
 """The command line of ``guestagent-image``."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from guestagent_image.building import COMPRESSIONS, DISKS
+from guestagent_image.building import COMPRESSIONS, DISKS, FORMS
 from guestagent_image.selection import Selection
 
 PROGRAM = "guestagent-image"
+CHOSEN = ("backup", "archive", "replication", "storage", "module", "source", "constraint")
+"""Options that choose what is in an image, beside the datastore."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,15 +35,26 @@ def selection(given: argparse.Namespace) -> Selection:
     )
 
 
+def parse(given: Sequence[str] | None) -> argparse.Namespace:
+    """Read a command line; one that is wrong ends the program with 2."""
+    made = parser()
+    options = made.parse_args(given)
+    if getattr(options, "wheelhouse", None) and any(getattr(options, name) for name in CHOSEN):
+        made.error("--wheelhouse is chosen already; nothing can be added to it")
+    return options
+
+
 def _add_build(command: argparse.ArgumentParser) -> None:
-    _add_selection(command)
+    _add_choice(command).add_argument(
+        "--wheelhouse", type=_directory, metavar="DIR", help="one that is made already, in the place of a choice"
+    )
     command.add_argument("--os", default="debian", help="the operating system: the element guestagent-OS")
     command.add_argument("--release", default="bookworm", help="of the operating system")
     command.add_argument("--disk", default="mbr", choices=sorted(DISKS), help="how it is partitioned")
     command.add_argument("--package", action="append", default=[], help="another package of the operating system")
     command.add_argument("--elements", action="append", default=[], type=Path, metavar="DIR", help="more elements")
     command.add_argument("--compression", default="zstd", choices=list(COMPRESSIONS), help="of the image")
-    command.add_argument("--output", "-o", required=True, type=_qcow2, help="the image, with the ending .qcow2")
+    command.add_argument("--output", "-o", required=True, type=_image, help="the image; it ends in .qcow2 or .raw")
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
@@ -58,12 +72,17 @@ def _add_show(command: argparse.ArgumentParser) -> None:
 
 
 def _add_wheelhouse(command: argparse.ArgumentParser) -> None:
-    _add_selection(command)
+    _add_choice(command)
     command.add_argument("--output", "-o", required=True, type=Path, metavar="DIR", help="a new directory")
 
 
-def _add_selection(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--datastore", required=True, help="the one datastore plugin")
+def _add_choice(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """What is in an image.
+
+    :returns: where the datastore is said, or what says it otherwise.
+    """
+    chosen = command.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--datastore", help="the one datastore plugin")
     command.add_argument("--backup", action="append", default=[], metavar="NAME", help="a backup strategy")
     command.add_argument("--archive", action="append", default=[], metavar="NAME", help="an archive strategy")
     command.add_argument("--replication", action="append", default=[], metavar="NAME", help="a replication strategy")
@@ -78,10 +97,15 @@ def _add_selection(command: argparse.ArgumentParser) -> None:
         help="a checkout whose distributions are used in the place of published ones",
     )
     command.add_argument("--constraint", type=Path, metavar="FILE", help="versions, in pip's form")
+    return chosen
 
 
-def _qcow2(text: str) -> Path:
+def _image(text: str) -> Path:
     path = Path(text).absolute()
-    if path.suffix != ".qcow2":
-        raise argparse.ArgumentTypeError("the name must end in .qcow2")
+    if path.suffix[1:] not in FORMS:
+        raise argparse.ArgumentTypeError(f"the name must end in .{' or .'.join(FORMS)}")
     return path
+
+
+def _directory(text: str) -> Path:
+    return Path(text).absolute()

@@ -14,7 +14,7 @@ from guestagent_image.tools import need, tail
 
 PROGRAM = "disk-image-create"
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
-"""The Python of each release; wheels are made for it."""
+"""The Python of each release; wheels have to be made for it."""
 PHASES = re.compile(r"Running hooks from \S+/(?P<host>[a-z-]+)\.d|dib-run-parts Running \S+/(?P<hook>[a-z-]+\.d/\S+)")
 COMPRESSIONS = {
     # Each cluster is compressed by itself. Larger ones would gain little more, and a read unpacks a whole one.
@@ -23,6 +23,8 @@ COMPRESSIONS = {
     "none": ("-u",),
 }
 """Options of diskimage-builder, whose own choice is zlib: every QEMU reads that, and zstd since 5.1."""
+FORMS = ("qcow2", "raw")
+"""Of the file; its name ends so."""
 DISKS = {"mbr": "block-device-mbr", "gpt": "block-device-gpt", "efi": "block-device-efi"}
 
 
@@ -36,7 +38,7 @@ class Recipe:
     :ivar disk: how it is partitioned, a key of DISKS.
     :ivar packages: more packages of the system.
     :ivar elements: directories with more elements.
-    :ivar compression: of the image's clusters, a key of COMPRESSIONS.
+    :ivar compression: of the image's clusters, a key of COMPRESSIONS; a raw image has none.
     """
 
     system: str
@@ -47,9 +49,10 @@ class Recipe:
     elements: tuple[Path, ...] = ()
     compression: str = "zstd"
 
-    def check(self) -> None:
+    def check(self, python: str) -> None:
         """Find out what would end the build, before it begins.
 
+        :param python: the version of Python that the wheels are for.
         :raises ImageError: an element or a program is not there, or wheels would not fit.
         """
         places = self.places
@@ -57,9 +60,9 @@ class Recipe:
         for name in (f"guestagent-{self.system}", f"guestagent-{self.datastore}"):
             if name not in known:
                 raise UnknownElement(name=name, known=", ".join(known))
-        wanted, found = PYTHONS.get(self.release), f"{sys.version_info.major}.{sys.version_info.minor}"
-        if wanted and wanted != found:
-            raise OtherPython(release=self.release, wanted=wanted, found=found)
+        wanted = PYTHONS.get(self.release)
+        if wanted and wanted != python:
+            raise OtherPython(release=self.release, wanted=wanted, found=python)
         for program, package in (("debootstrap", "debootstrap"), ("qemu-img", "qemu-utils"), ("sudo", "sudo")):
             need(program, package)
 
@@ -91,7 +94,7 @@ def build(recipe: Recipe, wheelhouse: Path, output: Path, progress: Callable[[st
     }
     log = output.with_name(f"{output.name}.log")
     # A name with the ending is taken as it is, and what is there already would stay.
-    argv = [*command(recipe), "-o", str(output.with_suffix("")), "-t", "qcow2"]
+    argv = [*command(recipe), "-o", str(output.with_suffix("")), "-t", output.suffix[1:]]
     with log.open("w") as record:
         process = subprocess.Popen(
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

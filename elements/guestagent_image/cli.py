@@ -16,7 +16,7 @@ from guestagent_image.errors import ImageError
 
 def main(given: Sequence[str] | None = None) -> int:
     """Carry out a command line."""
-    options = arguments.parser().parse_args(given)
+    options = arguments.parse(given)
     commands = {"build": _build, "check": _check, "show": _show, "wheelhouse": _wheelhouse}
     try:
         return commands[options.command](options)
@@ -29,17 +29,18 @@ def _build(options: argparse.Namespace) -> int:
     recipe = building.Recipe(
         system=options.os,
         release=options.release,
-        datastore=options.datastore,
+        datastore=options.datastore or wheelhouse.datastore(options.wheelhouse),
         disk=options.disk,
         packages=tuple(options.package),
         elements=tuple(path.absolute() for path in options.elements),
         compression=options.compression,
     )
-    recipe.check()
+    recipe.check(wheelhouse.python(options.wheelhouse) if options.wheelhouse else wheelhouse.OWN_PYTHON)
     progress = Progress()
     with tempfile.TemporaryDirectory(prefix="guestagent-wheels-") as scratch:
-        _fill(options, Path(scratch), progress)
-        building.build(recipe, Path(scratch), options.output, progress.tell)
+        if not options.wheelhouse:
+            _fill(options, Path(scratch), progress)
+        building.build(recipe, options.wheelhouse or Path(scratch), options.output, progress.tell)
     progress.tell(f"{options.output} is there, {table.mib(options.output.stat().st_size)} MiB")
     return 0
 

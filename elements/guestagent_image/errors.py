@@ -49,7 +49,17 @@ class OtherPython(ImageError):
     """Wheels are made for one version of Python, and the image has another."""
 
     id = "image.other-python"
-    sentence = "{release} has Python {wanted}, and this is {found}; run the command with Python {wanted}."
+    sentence = (
+        "{release} has Python {wanted}, and the wheels are for {found}; run guestagent-image wheelhouse with Python "
+        "{wanted}, and build with its directory as --wheelhouse."
+    )
+
+
+class NoWheelhouse(ImageError):
+    """A directory was not made by the command for wheelhouses."""
+
+    id = "image.no-wheelhouse"
+    sentence = "{path} holds no {missing}; make it with guestagent-image wheelhouse."
 
 
 class UnknownElement(ImageError):

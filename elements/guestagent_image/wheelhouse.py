@@ -3,6 +3,7 @@
 import configparser
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
-from guestagent_image.errors import NotFresh, UnknownSource
+from guestagent_image.errors import NotFresh, NoWheelhouse, UnknownSource
 from guestagent_image.selection import Selection, canonical
 from guestagent_image.tools import run
 
@@ -24,7 +25,7 @@ LEFT_OUT = frozenset(
         *("dnspython", "eventlet", "greenlet"),
         # The web halves of oslo.service and oslo.metrics, and what they serve.
         *("jinja2", "markupsafe", "oslo-middleware", "paste", "pastedeploy", "prometheus-client", "repoze-lru"),
-        *("routes", "six", "statsd", "webob", "yappi"),
+        *("legacy-cgi", "routes", "six", "statsd", "webob", "yappi"),
         # oslo.config's remote sources.
         *("certifi", "charset-normalizer", "requests", "urllib3"),
         # Only for making packages, or compiling C at run time.
@@ -35,6 +36,7 @@ LEFT_OUT = frozenset(
 )
 """What the distributions require and the agent never imports."""
 ENTRY_POINTS = "options.entry_points"
+OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 EPOCH = "315532800"
 """The time in wheels, so that the same source gives the same bytes."""
 
@@ -70,13 +72,34 @@ def make(
     return [_pinned(wheel) for wheel in wheels]
 
 
+def datastore(directory: Path) -> str:
+    """The one that the declaration of a wheelhouse names.
+
+    :raises NoWheelhouse: the directory is none.
+    """
+    for needed in (REQUIREMENTS, DECLARATION):
+        if not (directory / needed).is_file():
+            raise NoWheelhouse(path=directory, missing=needed)
+    return _read(directory / DECLARATION)["image"]["datastore"]
+
+
+def python(directory: Path) -> str:
+    """The version of Python that a wheelhouse is for: its compiled wheels', or, where there is none, this one."""
+    for wheel in directory.glob("*.whl"):
+        for tag in parse_wheel_filename(wheel.name)[3]:
+            found = re.fullmatch(r"cp(\d)(\d+)", tag.abi)
+            if found:
+                return f"{found[1]}.{found[2]}"
+    return OWN_PYTHON
+
+
 def install(directory: Path, environment: Path) -> Path:
     """Make a virtual environment without pip from a wheelhouse, with no network, as the image's element does.
 
     :returns: its interpreter.
     """
     (pip,) = directory.glob("pip-*.whl")
-    python = environment / "bin" / "python"
+    interpreter = environment / "bin" / "python"
     run([sys.executable, "-m", "venv", "--without-pip", str(environment)])
     run(
         [
@@ -84,7 +107,7 @@ def install(directory: Path, environment: Path) -> Path:
                 sys.executable,
                 str(pip / "pip"),
                 "--python",
-                str(python),
+                str(interpreter),
                 "install",
                 "--quiet",
                 "--no-index",
@@ -95,7 +118,7 @@ def install(directory: Path, environment: Path) -> Path:
         ],
         environment={"PIP_CONFIG_FILE": os.devnull},
     )
-    return python
+    return interpreter
 
 
 def _distributions(source: Path) -> dict[str, Path]:

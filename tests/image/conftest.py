@@ -1,4 +1,4 @@
-"""One image of the tests' own, built from this tree, and what its guests need around them."""
+"""Images of the tests' own, built from this tree, and what their guests need around them."""
 
 import os
 import subprocess
@@ -9,18 +9,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guestagent_image import disk
+from guestagent_image import building, disk, wheelhouse
 
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
+from tests.image import other_python
 from tests.image.budgets import Budgets
+from tests.image.builds import ALL, MARIADB, Build
 from tests.image.machine import BUILD_PROGRAMS, build_environment, require
 from tests.support.environments import CONSTRAINTS, ROOT
 from tests.support.swift import Swift
 
-SELECTION = ("--datastore=mariadb", "--backup=mariabackup", "--storage=swift")
-BUILD_SECONDS = 900
+BUILD_SECONDS = 1200
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--images", default=str(MARIADB), help="those whose names hold this text; empty: all of them")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "build" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--images")
+        builds = [build for build in ALL if wanted in str(build)]
+        metafunc.parametrize("build", builds, ids=str, scope="session", indirect=True)
 
 
 MEASURED = pytest.StashKey[Budgets]()
@@ -34,25 +46,38 @@ def budgets(pytestconfig: pytest.Config) -> Budgets:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if measured := terminalreporter.config.stash.get(MEASURED, None):
-        terminalreporter.section("what the image costs")
+        terminalreporter.section("what the images cost")
         terminalreporter.write_line(str(measured))
 
 
 @pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory, budgets: Budgets) -> Path:
-    """The MariaDB image, as a builder makes it; that of TEST_IMAGE where there is one."""
+def build(request: pytest.FixtureRequest) -> Build:
+    """One after the other."""
+    found: Build = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def image(build: Build, tmp_path_factory: pytest.TempPathFactory, budgets: Budgets) -> Path:
+    """The image as a builder makes it; the one in the directory TEST_IMAGES, where it is there."""
     require("build the image", *BUILD_PROGRAMS)
-    if given := os.environ.get("TEST_IMAGE"):
-        return Path(given)
-    image = tmp_path_factory.mktemp("image") / "mariadb.qcow2"
-    argv = [sys.executable, "-m", "guestagent_image", "build", *SELECTION]
-    argv += ["--source", str(ROOT), "--constraint", str(CONSTRAINTS), "--output", str(image)]
+    if (given := os.environ.get("TEST_IMAGES")) and (kept := Path(given, f"{build}.{build.form}")).exists():
+        return kept
+    directory = tmp_path_factory.mktemp("image")
+    image = directory / f"{build}.{build.form}"
     began = time.monotonic()
+    if building.PYTHONS[build.release] == wheelhouse.OWN_PYTHON:
+        chosen = [*build.selection, f"--source={ROOT}", f"--constraint={CONSTRAINTS}"]
+    else:
+        (directory / "wheels").mkdir()
+        other_python.wheelhouse(build.release, build.selection, directory / "wheels", directory / "release")
+        chosen = [f"--wheelhouse={directory / 'wheels'}"]
+    argv = [sys.executable, "-m", "guestagent_image", "build", *chosen, *build.options, f"--output={image}"]
     done = subprocess.run(
         argv, env=build_environment(), capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr[-5000:]
-    budgets.measured("build", time.monotonic() - began)
+    budgets.measured(build, "build", time.monotonic() - began)
     return image
 
 

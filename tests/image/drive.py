@@ -9,16 +9,21 @@ from pathlib import Path
 Sections = Mapping[str, Mapping[str, object]]
 
 
-def user_data(guest_id: str, datastore: str, agent: Sections) -> str:
-    """As the control plane sends it: cloud-init writes its two files.
+def files(guest_id: str, datastore: str, agent: Sections) -> dict[str, str]:
+    """The control plane's files in a guest.
 
     :param agent: the operator's file for agents.
     """
     info = {"DEFAULT": {"guest_id": guest_id, "datastore_manager": datastore, "tenant_id": "tenant-a"}}
-    files = {"/etc/trove/conf.d/guest_info.conf": info, "/etc/trove/conf.d/trove-guestagent.conf": agent}
+    sections = {"/etc/trove/conf.d/trove-guestagent.conf": agent, "/etc/trove/conf.d/guest_info.conf": info}
+    return {path: _ini(content) for path, content in sections.items()}
+
+
+def user_data(files: Mapping[str, str]) -> str:
+    """As the control plane sends it: cloud-init writes its files."""
     written = [
-        {"path": path, "encoding": "b64", "permissions": "0600", "content": _base64(_ini(sections))}
-        for path, sections in files.items()
+        {"path": path, "encoding": "b64", "permissions": "0600", "content": _base64(text)}
+        for path, text in files.items()
     ]
     # JSON is YAML.
     return "#cloud-config\n" + json.dumps({"write_files": written})

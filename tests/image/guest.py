@@ -1,25 +1,24 @@
 """A guest: the image's files under systemd-nspawn, in a network of its own, with the drive that Nova would give it."""
 
 import contextlib
+import functools
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pymysql
-
 from guestagent.conformance.conductor import Conductor, Report
+from guestagent.conformance.datastore import Account, Datastore
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
 from tests.image import drive
-from tests.support.container import BEGUN, Container, booted, changed
+from tests.image.builds import Build
+from tests.support.container import BEGUN, READY, Container, booted, changed
 from tests.support.namespaces import Network
 from tests.support.swift import Swift
 
-DATASTORE = "mariadb"
-PORT = 3306
 USER, PASSWORD, DATABASE = "app", "Wee/sleekit 1", "shop"
 FIRST_ANSWER = 60.0
 PREPARED = 120.0
@@ -47,13 +46,23 @@ class Guest:
     """
 
     def __init__(
-        self, guest_id: str, root: Path, container: Container, network: Network, wire: Wire, conductor: Conductor
+        self,
+        guest_id: str,
+        build: Build,
+        clients: Datastore,
+        injected: Mapping[str, str],
+        root: Path,
+        container: Container,
+        wire: Wire,
+        conductor: Conductor,
     ) -> None:
         self.id = guest_id
+        self._build = build
+        self._clients = clients
+        self._injected = injected
         self._root = root
         self.booted_at = time.monotonic()
         self._container = container
-        self._network = network
         self._wire = wire
         self._conductor = conductor
 
@@ -71,19 +80,28 @@ class Guest:
         """Where a path of the guest is for everybody else."""
         return self._root / inside.relative_to("/")
 
+    def inject(self) -> None:
+        """Write the control plane's files, as somebody else than cloud-init may do when the system is up."""
+        for name, text in self._injected.items():
+            path = self.path(Path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(text)
+
     def describe(self) -> dict[str, Any]:
         """Its capability document, of its own namespace, where the control plane has no call for it."""
         return dict(self._wire.call(self.id, "describe", namespace=NAMESPACE, timeout=60))
 
     def prepare(self, token: str, **arguments: Any) -> Report:
         """Have it made an instance; what the conductor hears of the end."""
+        databases = [{"_name": database}] if (database := self._account.database) else []
         given = {
             "packages": "",
-            "databases": [{"_name": DATABASE}],
+            "databases": databases,
             "memory_mb": 512,
-            "users": [{"_name": USER, "_password": PASSWORD, "_databases": [{"_name": DATABASE}]}],
+            "users": [{"_name": USER, "_password": PASSWORD, "_databases": databases}],
             "config_contents": "",
-            "ds_version": "10.11",
+            "ds_version": self._build.version or self._build.datastore.version,
         }
         context = request_context(f"{NOTIFICATION}InstanceCreate", auth_token=token)
         self._wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context)
@@ -97,7 +115,7 @@ class Guest:
             "instance_id": self.id,
             "backup_type": "full",
             "parent": None,
-            "datastore": DATASTORE,
+            "datastore": self._build.name,
             "swift_container": None,
             **store,
         }
@@ -107,20 +125,13 @@ class Guest:
         assert ended.method == "notify_end", ended.args
         return dict(self._conductor.of(self.id, "update_backup")[-1].args)
 
-    def sql(self, statement: str) -> tuple[tuple[Any, ...], ...]:
+    def write(self, key: str, value: str) -> None:
         """As the user, over the network."""
-        connection = pymysql.connect(
-            host=self._network.guest,
-            user=USER,
-            password=PASSWORD,
-            database=DATABASE,
-            autocommit=True,
-            defer_connect=True,
-        )
-        connection.connect(self._network.connect(PORT))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return tuple(cursor.fetchall())
+        self._clients.write(self._account, key, value)
+
+    def read(self, key: str) -> str | None:
+        """What the user reads over the network."""
+        return self._clients.read(self._account, key)
 
     def run(self, *argv: str) -> str:
         """What a command says inside."""
@@ -135,42 +146,54 @@ class Guest:
         """What its agent said."""
         return self.run("journalctl", "--no-pager", "--unit=guestagent", "--output=cat")
 
+    @functools.cached_property
+    def _account(self) -> Account:
+        """The user, in a database where there are some."""
+        calls = {call["name"] for call in self.describe()["calls"] if call["supported"]}
+        return Account(USER, PASSWORD, DATABASE if "create_database" in calls else None)
+
     def _ended(self, after: int) -> Report:
         return self._conductor.wait_for_method(self.id, "notify_end", "notify_exc_info", timeout=PREPARED, after=after)
 
 
 @contextlib.contextmanager
 def boot(
-    image: Path,
+    build: Build,
+    files: Path,
     scratch: Path,
     broker: Rabbit,
     swift: Swift | None,
     wire: Wire,
     conductor: Conductor,
-    change: Callable[[Path], None] = lambda _root: None,
+    change: Callable[[Path], object] = lambda _root: None,
+    *,
+    late: bool = False,
 ) -> Iterator[Guest]:
     """Boot the files of an image.
 
-    :param image: where they are mounted; they stay as they are.
+    :param build: what it was made of.
+    :param files: where they are mounted; they stay as they are.
     :param change: is given the guest's own copy before the boot.
+    :param late: the control plane's files are not among those that cloud-init writes; see :meth:`Guest.inject`.
     """
     guest_id = str(uuid.uuid4())
     wire.declare_guest(guest_id)
-    with Network() as network, changed(image, scratch) as root:
+    with Network() as network, changed(files, scratch) as root:
         network.open_door(broker.port)
         if swift is not None:
             network.open_door(swift.port)
-        data = drive.user_data(guest_id, DATASTORE, agent_options(network.host, broker, wire.exchange))
+        clients = _clients(build, scratch, network)
+        injected = drive.files(guest_id, build.name, agent_options(build, network.host, broker, wire.exchange))
         seed = root / "var/lib/cloud/seed/config_drive"
-        drive.write(seed, guest_id, data)
+        drive.write(seed, guest_id, drive.user_data({} if late else injected))
         # cloud-init would look for the port in /sys, where systemd-nspawn shows those of another namespace.
         (root / "etc/systemd/network/10-cable.network").write_text(network.settings)
         # The image's disk is not there; its files are.
         (root / "etc/fstab").write_text("")
         change(root)
         arguments = [f"--network-namespace-path={network.namespace}", "--capability=CAP_NET_ADMIN"]
-        with booted(root, arguments, scratch / "console", until=BEGUN) as container:
-            guest = Guest(guest_id, root, container, network, wire, conductor)
+        with booted(root, arguments, scratch / "console", until=READY if late else BEGUN) as container:
+            guest = Guest(guest_id, build, clients, injected, root, container, wire, conductor)
             try:
                 yield guest
             except BaseException:
@@ -179,14 +202,23 @@ def boot(
                 raise
 
 
-def agent_options(host: str, broker: Rabbit, exchange: str) -> drive.Sections:
+def _clients(build: Build, scratch: Path, network: Network) -> Datastore:
+    """The kit's, which look for the server at a port of this machine."""
+    directory = scratch / "clients"
+    directory.mkdir()
+    clients = build.datastore(directory)
+    network.let_in(int(str(clients.options()[build.name]["port"])), build.port)
+    return clients
+
+
+def agent_options(build: Build, host: str, broker: Rabbit, exchange: str) -> drive.Sections:
     """The operator's file for agents."""
     return {
         "DEFAULT": {
             "transport_url": f"rabbit://{broker.user}:{broker.password}@{host}:{broker.port}/",
             "control_exchange": exchange,
         },
-        "mariadb": {"device_path": ""},
+        build.name: {"device_path": ""},
     }
 
 

@@ -24,15 +24,15 @@ def build_environment() -> dict[str, str]:
     """The mirrors that this machine's own apt uses, the root file system of the last build, which is brought up to
     date, and stand-ins for what its kernel has not."""
     environment = {**os.environ, "DIB_DEBOOTSTRAP_CACHE": "1", "DIB_DEBIAN_USE_DEBOOTSTRAP_CACHE": "1"}
-    mirrors = _mirrors()
-    if mirrors:
-        environment |= {"DIB_DISTRIBUTION_MIRROR": mirrors[0], "DIB_DEBIAN_SECURITY_MIRROR": mirrors[-1]}
+    if found := mirrors():
+        environment |= {"DIB_DISTRIBUTION_MIRROR": found[0], "DIB_DEBIAN_SECURITY_MIRROR": found[-1]}
     if not _has_device_mapper():
         environment["PATH"] = f"{SHIMS}:{environment['PATH']}"
     return environment
 
 
-def _mirrors() -> list[str]:
+def mirrors() -> list[str]:
+    """Those that this machine's own apt uses, that of security updates last; none: nobody knows."""
     if not SOURCES.exists():
         return []
     return [line.split()[1] for line in SOURCES.read_text().splitlines() if line.startswith("URIs:")]

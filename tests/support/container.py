@@ -18,6 +18,8 @@ READY = "READY=1"
 """The system is up."""
 BEGUN = "X_NSPAWN_LEADER_PID="
 """Its first process is there."""
+ONE_HIERARCHY = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+"""Of control groups: what guests have, and newer systemds insist on, whatever this machine has."""
 KERNEL_SETTINGS = "systemd-sysctl.service"
 """A unit that sets what belongs to the kernel, which the container shares."""
 
@@ -85,7 +87,7 @@ def booted(root: Path, arguments: Sequence[str], console: Path, *, until: str = 
             *("--resolv-conf=off", "--timezone=off", "--console=pipe", "--notify-ready=yes"),
             *arguments,
         ]
-        environment = {**os.environ, "NOTIFY_SOCKET": f"@{name}"}
+        environment = {**os.environ, **ONE_HIERARCHY, "NOTIFY_SOCKET": f"@{name}"}
         with console.open("wb") as said:
             nspawn = subprocess.Popen(
                 argv, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT

@@ -1,4 +1,4 @@
-"""A network of a guest's own: two network namespaces and a cable, and doors from there to this machine's loopback."""
+"""A network of a guest's own: two namespaces and a cable, and doors between there and this machine's loopback."""
 
 import contextlib
 import ctypes
@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from guestagent.conformance.ports import LOOPBACK
 
 Made = TypeVar("Made")
+Connect = Callable[[], socket.socket]
 CLONE_NEWNET = 0x40000000
 CHUNK = 1 << 16
 
@@ -67,12 +68,19 @@ class Network:
     def open_door(self, port: int) -> None:
         """Let the guest reach a port of this machine's loopback as the same port of the host's address."""
         door = self._inside(lambda: socket.create_server((self.host, port)))
-        self._doors.append(door)
-        threading.Thread(target=_serve, args=(door, port), daemon=True).start()
+        self._hold(door, lambda: socket.create_connection((LOOPBACK, port)))
 
-    def connect(self, port: int) -> socket.socket:
-        """A connection to a port of the guest."""
-        return self._inside(lambda: socket.create_connection((self.guest, port), timeout=30))
+    def let_in(self, port: int, guests_port: int) -> None:
+        """Let this machine reach a port of the guest as a port of its own loopback."""
+
+        def connect() -> socket.socket:
+            return self._inside(lambda: socket.create_connection((self.guest, guests_port), timeout=30))
+
+        self._hold(socket.create_server((LOOPBACK, port)), connect)
+
+    def _hold(self, door: socket.socket, connect: Connect) -> None:
+        self._doors.append(door)
+        threading.Thread(target=_serve, args=(door, connect), daemon=True).start()
 
     def _inside(self, make: Callable[[], Made]) -> Made:
         """Do it in the host's namespace; a socket stays in the one that it was made in."""
@@ -104,18 +112,18 @@ def _enter(namespace: Path) -> None:
         os.close(handle)
 
 
-def _serve(door: socket.socket, port: int) -> None:
+def _serve(door: socket.socket, connect: Connect) -> None:
     while True:
         try:
-            inside, _ = door.accept()
+            came, _ = door.accept()
         except OSError:
             return
         try:
-            outside = socket.create_connection((LOOPBACK, port))
+            behind = connect()
         except OSError:
-            inside.close()
+            came.close()
             continue
-        for source, target in ((inside, outside), (outside, inside)):
+        for source, target in ((came, behind), (behind, came)):
             threading.Thread(target=_pump, args=(source, target), daemon=True).start()
 
 

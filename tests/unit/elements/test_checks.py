@@ -1,12 +1,20 @@
 """What must not be in an image: each thing by itself is found, and an image without any is clean."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from guestagent_image.checks import Builder, check
 
+from tests.support.environments import ROOT
+
 BUILDER = Builder(words=("http://mirror.builder.example/debian",), units=("database.service",))
+HOOK = ROOT / "elements/guestagent/cleanup.d/99-guestagent-check"
+SUDO = ROOT / "tests/image/shims"
+"""What root has where no sudo is."""
 SITE = "opt/guestagent/lib/python3.11/site-packages"
 
 
@@ -28,6 +36,7 @@ def add_plugin(root: Path, name: str, kind: str, plugin: str) -> None:
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     """One that may leave the builder's machine."""
+    (tmp_path / "usr/local/bin").mkdir(parents=True)
     write(tmp_path, "etc/os-release", 'PRETTY_NAME="Some system"\n')
     write(tmp_path, "etc/machine-id", "")
     write(tmp_path, "etc/shadow", "root:*:19000:0:99999:7:::\nmysql:!:19000::::::\n")
@@ -89,3 +98,31 @@ def test_the_builders_mirror_is_known_from_the_build_and_debians_own_may_stay():
     given = {"DIB_DISTRIBUTION_MIRROR": "http://mirror.example/debian/", "http_proxy": "http://deb.debian.org/debian"}
 
     assert Builder.of(given).words == ("http://mirror.example/debian",)
+
+
+def last_step(root: Path) -> "subprocess.CompletedProcess[str]":
+    """The last step of a build, as diskimage-builder runs it."""
+    build = {"TARGET_ROOT": str(root), "DIB_PYTHON_EXEC": sys.executable, "DIB_DISTRIBUTION_MIRROR": BUILDER.words[0]}
+    environment = os.environ | build | {"PATH": f"{SUDO}:{os.environ['PATH']}"}
+    return subprocess.run([HOOK], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_last_step_of_a_build_takes_out_what_diskimage_builder_leaves(image: Path):
+    write(image, "etc/dib-manifests/dib_environment", "DIB_RELEASE=bookworm\n")
+    write(image, "usr/local/bin/dib-run-parts", "#!/bin/bash\n")
+    write(image, "usr/local/bin/guestagentctl", "")
+
+    done = last_step(image)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (image / "etc/dib-manifests").exists()
+    assert [path.name for path in (image / "usr/local/bin").iterdir()] == ["guestagentctl"]
+
+
+def test_the_last_step_of_a_build_fails_it_where_something_stays(image: Path):
+    write(image, "etc/apt/sources.list", f"deb {BUILDER.words[0]} bookworm main\n")
+
+    done = last_step(image)
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("image.builder: etc/apt/sources.list: ")

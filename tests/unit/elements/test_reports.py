@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from guestagent_image import building, cyclonedx, inventory, table
-from guestagent_image.errors import OtherPython, UnknownElement
+from guestagent_image import arguments, building, cyclonedx, inventory, table, wheelhouse
+from guestagent_image.errors import NoWheelhouse, OtherPython, UnknownElement
 from guestagent_image.inventory import Inventory, Package
 
 INVENTORY = Inventory(
@@ -79,14 +79,45 @@ def test_the_steps_of_a_build_are_read_from_what_it_says(line: str, step: str | 
 
 def test_a_datastore_without_an_element_is_refused_before_the_build():
     with pytest.raises(UnknownElement, match=r"guestagent-none-such; there are .*guestagent-mariadb"):
-        building.Recipe("debian", "bookworm", "none-such").check()
+        building.Recipe("debian", "bookworm", "none-such").check("3.11")
 
 
-def test_a_release_with_another_python_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(building.PYTHONS, "bookworm", "2.7")
+def test_a_release_with_another_python_is_refused():
+    with pytest.raises(OtherPython, match=r"trixie has Python 3\.13, and the wheels are for 3\.11"):
+        building.Recipe("debian", "trixie", "mariadb").check("3.11")
 
-    with pytest.raises(OtherPython, match=r"bookworm has Python 2\.7"):
-        building.Recipe("debian", "bookworm", "mariadb").check()
+
+def test_a_wheelhouse_says_which_datastore_and_which_python_it_is_for(tmp_path: Path):
+    (tmp_path / "requirements.txt").touch()
+    with pytest.raises(NoWheelhouse, match=r"image\.conf"):
+        wheelhouse.datastore(tmp_path)
+    (tmp_path / "image.conf").write_text("[image]\ndatastore = one\n")
+    assert wheelhouse.datastore(tmp_path) == "one"
+
+    for name in ("pip-25.0-py3-none-any.whl", "cryptography-50.0-cp37-abi3-manylinux_2_28_x86_64.whl"):
+        (tmp_path / name).touch()
+    assert wheelhouse.python(tmp_path) == wheelhouse.OWN_PYTHON
+    (tmp_path / "msgspec-0.22-cp313-cp313-manylinux_2_17_x86_64.whl").touch()
+    assert wheelhouse.python(tmp_path) == "3.13"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["build", "-o", "a.qcow2"],
+        ["build", "--wheelhouse=w", "--datastore=one", "-o", "a.qcow2"],
+        ["build", "--wheelhouse=w", "--backup=dump", "-o", "a.qcow2"],
+        ["build", "--datastore=one", "-o", "a.vmdk"],
+        ["wheelhouse", "--wheelhouse=w", "-o", "other"],
+    ],
+    ids=" ".join,
+)
+def test_what_says_two_things_or_none_is_a_wrong_command_line(wrong: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        arguments.parse(wrong)
+
+    assert ended.value.code == 2
+    assert "usage: guestagent-image" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
