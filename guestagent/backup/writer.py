@@ -24,7 +24,7 @@ from guestagent.backup.throttle import Throttle
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError
 from guestagent.storage.base import BaseStorage
-from guestagent.system import waiting
+from guestagent.system import memory, waiting
 
 LOG = log.getLogger(__name__)
 
@@ -211,6 +211,8 @@ class _Uploads:
         self._wait_until_fewer_than(self._held)
         # Memory that is used again and again, because an allocator that is given back pieces keeps too many.
         self._room = self._free.pop() if self._free else bytearray(self._size)
+        # Those that came and went while the last one was filled.
+        memory.give_back()
         return self._room
 
     def add(self, content: memoryview) -> None:

@@ -271,6 +271,11 @@ class ServerTls(BaseDatastoreManager, abc.ABC):
     def _keep_present(self, wanted: Setting) -> None:
         """Keep the present setting for a rollback, unless what is asked for is in force."""
         present = self._present()
+        if present.mode is None:
+            present = Setting(None, {})
+        elif self.tls_files().certificate.name not in present.files:
+            # A change that lost its last notes to a power cut is in its middle, and has kept what was before it.
+            return
         if present != wanted:  # a request that came twice must not make the rollback forget where to go
             self._keep(msgspec.json.encode(present).decode())
 

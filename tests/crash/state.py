@@ -226,9 +226,10 @@ def _published(guest: Guest) -> dict[str, Any]:
     for metafile in guest.agent.storage_dir.rglob("*_metafile"):
         about = json.loads(metafile.read_text())
         objects = sorted(metafile.with_name(metafile.name.removesuffix("_metafile")).glob("*"))
-        text = b"".join(dict.fromkeys(path.read_bytes() for path in objects))
-        log = Path(about["log_file"]).read_bytes()
-        whole = log[: about["log_size"]] == text
+        pieces = [path.read_bytes() for path in objects]
+        log = Path(about["log_file"]).read_bytes()[: about["log_size"]]
+        told = (pieces, *(pieces[:number] + pieces[number + 1 :] for number in range(len(pieces))))
+        whole = any(b"".join(one) == log for one in told)
         found[f"published.{about['log_name']}"] = "whole" if whole else "something else"
     return found
 

@@ -101,7 +101,8 @@ def _lose_the_server(guest: Guest, scenario: Scenario, undisturbed: Undisturbed,
     else:
         wrong += [] if details["error"] else ["it failed without a word"]
         ignored = (*NEXT_START, *OUT_OF_REACH)
-        wrong += told(unsettled(scenario, undisturbed.without(ignored), without(found, ignored)))
+        left = told(unsettled(scenario, undisturbed.without(ignored), without(found, ignored)))
+        wrong += [f"it failed ({details['error']}), and {text}" for text in left]
     scenario.arrange(guest)
     guest.end_of(scenario.send(guest))
     guest.wait_for_rest()

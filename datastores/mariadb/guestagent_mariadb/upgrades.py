@@ -27,6 +27,7 @@ class MariaDBUpgrades(MariaDBServer):
     """
 
     def pre_upgrade(self, context: RequestContext) -> dict[str, Any]:
+        self.ensure_running()
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="an upgrade begins with a server that runs")
         # A fast shutdown of 2 leaves a redo log that a newer server cannot read.

@@ -29,6 +29,7 @@ class PostgreSQLUpgrades(PostgreSQLInstallation):
     """
 
     def pre_upgrade(self, context: RequestContext) -> dict[str, Any]:
+        self.ensure_running()
         if not self.answers():
             raise DatastoreDown(datastore=DATASTORE, problem="an upgrade begins with a server that runs")
         return {"server_version": ".".join(map(str, self.programs.version(self.major)))}

@@ -18,6 +18,7 @@ class RedisUpgrades(RedisServer):
     """
 
     def pre_upgrade(self, context: RequestContext) -> dict[str, Any]:
+        self.ensure_running()
         if not self.answers():
             raise DatastoreDown(datastore=self.datastore_name, problem="an upgrade begins with a server that runs")
         save = Step("save the data", lambda: persistence.save(self.client))
