@@ -17,7 +17,7 @@ from tests.image.builds import Build
 from tests.image.guest import NAMESPACE, agent_options
 from tests.image.machine import EMULATOR, require
 
-BOOT_SECONDS = 600.0
+BOOT_SECONDS = 300.0
 """A machine that others work on emulates ten times as slowly; the limit of a quiet one is a budget's."""
 HOST = "10.0.2.2"
 """This machine's loopback, in QEMU's user network."""
