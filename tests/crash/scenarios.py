@@ -46,6 +46,7 @@ class Scenario:
     :ivar fails: it is refused in its middle.
     :ivar may_stay: what an agent that gives it up leaves as it is, done or not: names of the state, or how they begin.
     :ivar may_differ: what is something else when it was given up; likewise.
+    :ivar forgotten: what is something else when nobody knows any more that it was begun; likewise.
     :ivar given_up: what is wrong when it was given up, in words, where that is not all; gets the state at the end of
         an undisturbed one.
     :ivar resumable: the code path ``convergence`` goes on with it; otherwise it is given up there too.
@@ -62,6 +63,7 @@ class Scenario:
     fails: bool = False
     may_stay: Sequence[str] = ()
     may_differ: Sequence[str] = ()
+    forgotten: Sequence[str] = ()
     given_up: Callable[[Guest, State], list[str]] | None = None
     resumable: bool = True
     lost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -162,6 +164,8 @@ USERS = [
         {"username": "ada", "hostname": "%", "user_attrs": {"name": "ida", "password": "after"}},
         _statements("DROP USER IF EXISTS ida@'%'", *_made("ada", [KEPT])),
         may_stay=["user.ada@", "user.ida@", "grant.ada@", "grant.ida@"],
+        # The new password under the old name: two statements, of which the second one is not done.
+        forgotten=["user.ada@"],
     ),
     Scenario(
         "grant access",
