@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
@@ -63,7 +64,9 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()
         if self._script.take(self._script.stopping, moment):
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread, which then stops at once and the others after it. A signal to the process is taken by its
+            # first thread, when that gets the time, and this one would go on until then.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def look_inside(self, operation: Operation, plan: Plan, step: Step) -> None:
         """Pass by whatever touches the machine in this thread from now on, each place once."""
