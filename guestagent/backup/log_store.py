@@ -131,8 +131,9 @@ class LogStore(msgspec.Struct, frozen=True):
         self.storage.tidy()
         prefix = f"{FOLDER}/{self.instance_id}/"
         names = INSTANT.try_to(functools.partial(self.storage.list, self.context, self.container, prefix))
-        found = {text.removeprefix(prefix).partition("/")[0] for text in names}
-        for name in sorted(found - {*self.links()}):
+        parts = [text.removeprefix(prefix).partition("/") for text in names]
+        whole = {name for name, _, rest in parts if rest.endswith(SUFFIX)}
+        for name in sorted({name for name, _, _ in parts} - whole):
             self.clear(name)
 
     def _objects(self, name: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Files written so that a crash leaves the old one or the new one, never a torn one."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -11,6 +12,8 @@ from typing import BinaryIO
 
 UNFINISHED = ".unfinished-"
 """How the names of files that are still being written begin."""
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems say that have no locks, as some on a network."""
 
 
 @contextlib.contextmanager
@@ -53,11 +56,26 @@ def _begin(directory: Path) -> tuple[int, Path]:
     """An unfinished file that is ours for as long as its handle is open."""
     while True:
         handle, name = tempfile.mkstemp(dir=directory, prefix=UNFINISHED)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
             return handle, Path(name)
         # Somebody swept it away in between.
         os.close(handle)
+
+
+def _lock(handle: int, how: int) -> bool:
+    """Lock a file for as long as it is open.
+
+    :returns: whether its file system can do that; where it cannot, nobody knows what somebody still writes.
+    :raises BlockingIOError: somebody else has it, where ``how`` is not to wait.
+    """
+    try:
+        fcntl.flock(handle, how)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
+    return True
 
 
 def write(
@@ -141,8 +159,8 @@ def sweep(directory: Path) -> None:
     """
     for path in directory.glob(f"{UNFINISHED}*"):
         with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+            if _lock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB):
+                path.unlink()
 
 
 def remove_tree(directory: Path) -> None:

@@ -392,6 +392,19 @@ def test_a_way_back_that_takes_a_restart_asks_for_it(
     assert reported == [ServiceStatus.RESTART_REQUIRED]
 
 
+def test_half_a_change_whose_notes_are_lost_does_not_become_what_is_gone_back_to(
+    manager: Serving, directory: Path, issue: Callable[..., CertificateContainer]
+) -> None:
+    first = issue("first.example.com")
+    manager.ssl_action(CONTEXT, "mtls", first, 1, None)
+    manager.ssl_action(CONTEXT, None, None, None, 1)
+    # The record of the change is lost, and the files are gone already.
+    manager.guest.record.change(tls_mode="mtls")
+    manager.ssl_action(CONTEXT, None, None, None, 1)
+    manager.ssl_rollback(CONTEXT)
+    assert on_disk(directory) == files_of(first)
+
+
 def test_a_refused_first_certificate_leaves_nothing(
     manager: Serving, directory: Path, issue: Callable[..., CertificateContainer]
 ) -> None:

@@ -1,5 +1,6 @@
 """Unfinished files: whose they are, and who may remove them."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_a_file_that_is_swept_away_at_its_birth_is_made_again(tmp_path: Path, mo
     files.write(tmp_path / "kept", "whole")
     assert swept
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_where_there_are_no_locks_files_are_written_and_nothing_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    left = tmp_path / f"{files.UNFINISHED}left"
+    left.touch()
+    files.write(tmp_path / "kept", "whole")
+    files.sweep(tmp_path)
+    assert (tmp_path / "kept").read_text() == "whole"
+    assert left.exists()
 
 
 def test_nothing_is_swept_where_nothing_is(tmp_path: Path) -> None:
