@@ -3,10 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from guestagent.conformance.agent import Groups, render
 from tests.support import mariadb
 from tests.support.environments import CONSTRAINTS, build_wheel, environment
+from tests.support.family import Family
 
 SERVERS = Path(__file__).with_name("servers")
 TROVE_CONSTRAINTS = CONSTRAINTS.parent / "interop" / "constraints.txt"
@@ -24,6 +26,7 @@ class Peer:
     :ivar command: starts it.
     :ivar directory: its home, with the files that configure it.
     :ivar key: encrypts its messages.
+    :ivar family: of the agent; none: it serves no database of the tree.
     :ivar holds_connection: it serves a prepared database, and is measured with a connection to it.
     """
 
@@ -32,6 +35,7 @@ class Peer:
     command: Sequence[Path]
     directory: Path
     key: str | None = None
+    family: Family | None = None
     holds_connection: bool = False
 
     @property
@@ -49,11 +53,11 @@ class Peer:
         """The command with its options."""
         return [*map(str, self.command), "--config-dir", str(self.directory / "conf.d")]
 
-    def configure(self, transport_url: str, own_options: Groups) -> None:
+    def configure(self, transport_url: str) -> None:
         """Write its files: what a control plane injects into every guest, and its own options."""
         injected: dict[str, object] = {
             "guest_id": self.guest_id,
-            "datastore_manager": "mariadb",
+            "datastore_manager": (self.family or mariadb.FAMILY).datastore,
             "datastore_version": "10.11",
             "control_exchange": EXCHANGE,
             "transport_url": transport_url,
@@ -63,7 +67,7 @@ class Peer:
         files = self.directory / "conf.d"
         files.mkdir(parents=True)
         (files / "10-injected.conf").write_text(render({"DEFAULT": injected}))
-        (files / "20-own.conf").write_text(render(own_options))
+        (files / "20-own.conf").write_text(render(_own_options(self)))
 
 
 def assemble(directory: Path, transport_url: str) -> list[Peer]:
@@ -74,40 +78,50 @@ def assemble(directory: Path, transport_url: str) -> list[Peer]:
 
     :param directory: holds their homes; short and reachable for every account.
     """
-    floor = environment("floor", ["oslo.messaging", "oslo.service[threading]"])
     agent = environment("agent", [str(build_wheel(folder)) for folder in (".", "datastores/mariadb")])
     trove = environment("trove", ["trove==26.0.0"], TROVE_CONSTRAINTS)
-    agent_command = [agent.with_name("guestagent")]
     trove_command = [trove, SERVERS / "trove_guest.py"]
     peers = [
-        Peer(FLOOR, floor, [floor, SERVERS / "floor.py"], directory / FLOOR),
-        Peer(AGENT, agent, agent_command, directory / AGENT),
-        Peer(SECURED_AGENT, agent, agent_command, directory / SECURED_AGENT, key=KEY, holds_connection=True),
+        floor(directory),
+        agent_of(mariadb.FAMILY, agent, directory),
+        agent_of(mariadb.FAMILY, agent, directory, name=SECURED_AGENT, key=KEY, holds_connection=True),
         Peer(TROVE, trove, trove_command, directory / TROVE),
         Peer(SECURED_TROVE, trove, trove_command, directory / SECURED_TROVE, key=KEY),
     ]
     for peer in peers:
-        peer.configure(transport_url, _own_options(peer))
+        peer.configure(transport_url)
     return peers
+
+
+def floor(directory: Path) -> Peer:
+    """What nobody who speaks to the control plane with its libraries can do without."""
+    python = environment("floor", ["oslo.messaging", "oslo.service[threading]"])
+    return Peer(FLOOR, python, [python, SERVERS / "floor.py"], directory / FLOOR)
+
+
+def agent_of(family: Family, python: Path, directory: Path, name: str = AGENT, **more: Any) -> Peer:
+    """The agent with a family's datastore.
+
+    :param python: of the environment that has both.
+    """
+    return Peer(name, python, [python.with_name("guestagent")], directory / name, family=family, **more)
 
 
 def _own_options(peer: Peer) -> Groups:
     if peer.name in (TROVE, SECURED_TROVE):
         return {"DEFAULT": {"datastore_registry_ext": "mariadb:trove_manager.Manager"}}
-    if peer.name in (AGENT, SECURED_AGENT):
-        return _agent_options(peer.directory)
-    return {}
+    return _agent_options(peer.directory, peer.family) if peer.family else {}
 
 
-def _agent_options(home: Path) -> Groups:
+def _agent_options(home: Path, family: Family) -> Groups:
     (home / "database").mkdir(parents=True)
     return {
-        "image": {"datastore": mariadb.DATASTORE},
+        "image": {"datastore": family.datastore},
         "agent": {
             "state_dir": home / "state",
             "run_dir": home / "run",
             "storage_dir": home / "storage",
             "process_control": "plain",
         },
-        **mariadb.options(home / "database"),
+        **{group: dict(values) for group, values in family.options(home / "database").items()},
     }

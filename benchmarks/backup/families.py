@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from benchmarks.backup.family import Family
 
-DATASTORES: Final = ("mariadb", "postgresql", "redis")
+DATASTORES: Final = (
+    "mariadb",
+    "postgresql",
+    "redis",
+)
 
 
 def family(name: str) -> "Family":

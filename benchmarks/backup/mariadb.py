@@ -12,8 +12,8 @@ from benchmarks.backup.pipelines import GZIP, Pipeline, Program, flow, settle
 from benchmarks.backup.traffic import Traffic
 from benchmarks.budgets import ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, WORKER, Budget
 from guestagent.backup.job import ServerFacts
-from tests.functional.mariadb.machine import Machine, prepare, user
-from tests.support.machine import CONTEXT
+from tests.functional.mariadb.machine import Machine, prepare
+from tests.support.machine import CONTEXT, user
 
 PROGRAM, UNPACK_PROGRAM = "mariadb-backup", "mbstream"
 MEMORY_MIB: Final = 128

@@ -11,8 +11,8 @@ from benchmarks.backup.pipelines import Pipeline, Program, settle
 from benchmarks.budgets import ENCRYPTING_WORKER, PGBACKREST, PIPELINE, SERVER_ZSTD, WORKER, Budget
 from guestagent.backup.job import ServerFacts
 from guestagent.system import command
-from tests.functional.postgresql.machine import Machine, prepare, user
-from tests.support.machine import CONTEXT
+from tests.functional.postgresql.machine import Machine, prepare
+from tests.support.machine import CONTEXT, user
 
 PROGRAMS: Final = Path("/usr/lib/postgresql")
 SERVICE: Final = "guestagent"

@@ -14,8 +14,8 @@ from benchmarks.backup.instance import NAME, PASSWORD, Instance
 from benchmarks.backup.pipelines import Pipeline, flow
 from benchmarks.budgets import BGSAVE, ENCRYPTING_WORKER, WORKER, Budget
 from guestagent.backup.job import ServerFacts
-from tests.functional.redis.machine import Machine, prepare, user
-from tests.support.machine import CONTEXT
+from tests.functional.redis.machine import Machine, prepare
+from tests.support.machine import CONTEXT, user
 
 DUMP: Final = "dump.rdb"
 POLL_SECONDS: Final = 0.02

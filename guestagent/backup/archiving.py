@@ -17,7 +17,7 @@ from guestagent.contract.errors import GuestAgentError, SystemFailure
 
 GOOD, FAILING, LIMIT = "good", "failing", "limit"
 """What :attr:`ArchiveState.state` can be, beside ``unknown``."""
-MOST_RELEASED = 100
+MOST_RELEASED = 1000
 """Logs that the server is asked to remove in one run: each is looked for in the store, and some may have to stay."""
 DROP = "drop"
 """The policy that gives up logs where too many wait."""
@@ -139,17 +139,20 @@ class Archiving:
         store.seal(one.name, one.ends, made)
 
     def _release(self, logs: Sequence[Log]) -> None:
-        """Let the server forget logs that are old enough, as far as they are in the store."""
-        after = self._options.archive_purge_after
-        if after < 0:
-            return
-        old = []
+        """Let the server forget logs that are old enough, or too much, as far as they are in the store."""
+        kept = _bytes(logs)
+        released = []
         for one in logs[:MOST_RELEASED]:
-            if one.closed > time.time() - after or not self._store.has(one.name):
+            if not (self._is_old(one) or self._is_too_much(kept)) or not self._store.has(one.name):
                 break
-            old.append(one)
-        if old:
-            self._strategy.release(old)
+            released.append(one)
+            kept -= one.size
+        if released:
+            self._strategy.release(released)
+
+    def _is_old(self, one: Log) -> bool:
+        after: int = self._options.archive_purge_after
+        return after >= 0 and one.closed <= time.time() - after
 
     def _give_up(self, archived: Sequence[Log], waiting: Sequence[Log]) -> int:
         """Where too much waits, and that is the policy, let the server forget the oldest of it.

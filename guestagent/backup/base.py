@@ -178,6 +178,13 @@ class BaseBackupStrategy(AtTheServer, abc.ABC):
         """The bytes that a stream will have, roughly, for a percentage; none: it cannot be known."""
         return None
 
+    def is_checksummed(self) -> bool:
+        """Whether the stream has checksums in it that the server made of all that it gave, and a restore compares them.
+
+        The runtime then makes none of its own over the same bytes. What is stored has one in any case.
+        """
+        return False
+
     def needed(self, streams: Sequence[int]) -> int:
         """The bytes of disk that a restore of a chain takes at most.
 

@@ -21,8 +21,10 @@ BLOCK: Final = 1 << 19
 """Bytes of a block before it is compressed."""
 LARGEST_BLOCK: Final = 1 << 24
 """Bytes of a block that is decompressed at most; what claims more is damaged and would cost memory."""
-AHEAD: Final = 2
+AHEAD: Final = 6
 """Blocks more than threads that are held, so that no thread waits for one while whoever makes them waits."""
+NICE: Final = 5
+"""So much nicer than others are the threads: whoever makes the blocks, and the database, go first."""
 SKIPPED: Final = b"\x50\x2a\x4d\x18\x04\x00\x00\x00"
 """How the frame begins that decoders skip; four bytes follow, the length of the next one, the lowest byte first."""
 HEADER_BYTES: Final = 12

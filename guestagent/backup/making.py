@@ -145,6 +145,7 @@ class _Making(msgspec.Struct, frozen=True):
                 self.progress,
                 self.strategy.estimate(),
                 begun,
+                is_checksummed=self.strategy.is_checksummed(),
             )
 
     def _recipe(self) -> Recipe:

@@ -7,7 +7,8 @@ import msgspec
 
 from guestagent.contract.errors import GuestAgentError
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""Since 2 a stream that has checksums of its own may have no ``sha256``."""
 NAME: Final = "manifest.json"
 FULL, INCREMENTAL = "full", "incremental"
 LARGEST: Final = 1 << 26
@@ -72,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True):
     :ivar parent: the id of the backup that it builds on.
     :ivar parent_location: where that one is.
     :ivar size: of the stream as the strategy gave it.
-    :ivar sha256: of that stream.
+    :ivar sha256: of that stream, hexadecimal; none: it has checksums of its own, which a restore compares.
     :ivar stored: of all segments.
     :ivar compression: ``zstd``, ``gzip`` or ``none``.
     :ivar positions: see :class:`guestagent.backup.base.Taken`.
@@ -91,7 +92,7 @@ class Manifest(msgspec.Struct, frozen=True):
     started: float
     ended: float
     size: int
-    sha256: str
+    sha256: str | None
     stored: int
     compression: str
     encryption: Encryption | None

@@ -36,7 +36,7 @@ class Written(msgspec.Struct, frozen=True):
     """A backup whose segments are in the store; it lacks its manifest.
 
     :ivar size: of the stream as the strategy gave it, in bytes.
-    :ivar sha256: of that stream, hexadecimal.
+    :ivar sha256: of that stream, hexadecimal; none: it has checksums of its own.
     :ivar stored: of all segments.
     :ivar segments: in their order.
     :ivar compression: its name in the manifest.
@@ -45,7 +45,7 @@ class Written(msgspec.Struct, frozen=True):
     """
 
     size: int
-    sha256: str
+    sha256: str | None
     stored: int
     segments: list[manifest.Segment]
     compression: str
@@ -100,6 +100,8 @@ def write(
     progress: Progress = silent,
     expected: int | None = None,
     draft: Draft | None = None,
+    *,
+    is_checksummed: bool = False,
 ) -> Written:
     """Read a source to its end and keep it as segments ``<backup id>/00000001`` and so on.
 
@@ -108,13 +110,15 @@ def write(
 
     :param expected: the bytes that the source will have, roughly; none: nobody knows.
     :param draft: what an earlier worker has left of it, of the same settings; none: nothing, and nothing is kept.
+    :param is_checksummed: the source has checksums of its own in it, and is not hashed.
     :raises NotRepeated: the stream is not the one that the draft was begun with.
     :raises StorageError: the store refused for longer than ``[backup]`` has patience.
     :raises GuestAgentError: the source failed, the operation was cancelled, or a key is missing.
     """
     shelf = Shelf(storage, context, container, backup_id, Throttle(settings.bandwidth_limit), settings.patience)
     ahead = settings.threads + compression.AHEAD
-    stream = _Stream(source, Meter(progress, expected), Throttle(settings.io_limit), ahead)
+    sha256 = None if is_checksummed else hashlib.sha256()
+    stream = _Stream(source, Meter(progress, expected), Throttle(settings.io_limit), ahead, sha256)
     how = draft.recipe.encryption if draft else encryption.begin(settings.algorithm, settings.keys)
     uploads: _Uploads | None = None
     try:
@@ -122,7 +126,7 @@ def write(
             # What the next worker goes on with has to be durable at once.
             contextlib.nullcontext() if draft else storage.batch(container, backup_id),
             Lanes(settings.parallel, "upload") as carriers,
-            Lanes(settings.threads, "compress") as packers,
+            Lanes(settings.threads, "compress", compression.NICE) as packers,
         ):
             uploads = _Uploads(shelf, carriers, settings, draft)
             chunks: Iterator[bytes] = compression.compress(
@@ -139,18 +143,22 @@ def write(
         raise
     taken = stream.end()
     stored = sum(segment.size for segment in kept)
-    return Written(stream.meter.done, stream.sha256.hexdigest(), stored, kept, settings.compression, how, taken)
+    hashed = sha256.hexdigest() if sha256 else None
+    return Written(stream.meter.done, hashed, stored, kept, settings.compression, how, taken)
 
 
 class _Stream:
     """The source in blocks, which are counted and hashed as they pass.
 
     :param held: so many blocks are made; whoever asks for one more is done with the first of them.
+    :param sha256: takes all of it; none: nothing does.
     """
 
-    def __init__(self, source: Source, meter: Meter, throttle: Throttle, held: int) -> None:
+    def __init__(
+        self, source: Source, meter: Meter, throttle: Throttle, held: int, sha256: "hashlib._Hash | None"
+    ) -> None:
         self.meter = meter
-        self.sha256 = hashlib.sha256()
+        self._sha256 = sha256
         self._source = source
         self._throttle = throttle
         # Used again and again: pieces of many sizes come and go between blocks, and the allocator, given back a block,
@@ -162,7 +170,8 @@ class _Stream:
         while block := self._block():
             waiting.check()
             self._throttle.take(len(block))
-            self.sha256.update(block)
+            if self._sha256:
+                self._sha256.update(block)
             self.meter.count(len(block))
             yield block
             del block

@@ -1,4 +1,4 @@
-"""pg_basebackup on a real server: what comes back, what is refused, and what is left behind."""
+"""Backups of a real PostgreSQL: what comes back, what is refused, and what is left behind."""
 
 import json
 import logging
@@ -15,15 +15,17 @@ from guestagent_postgresql.manager import PostgreSQLManager
 
 from guestagent.backup.base import POSITION_FILE, ChainBroken, Server
 from guestagent.conformance.poll import eventually
-from guestagent.contract.errors import NotSupported, SystemFailure
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, machine, prepare
+from guestagent.contract.errors import DatastoreDown, DatastoreError, NotSupported
+from guestagent.system import files
+from tests.functional.postgresql.machine import Machine, machine, prepare
 from tests.functional.strategies.cluster import OWNER, Shop, opened
-from tests.functional.strategies.kept import Kept, keep, processes, running
+from tests.functional.strategies.kept import Kept, keep, processes
 from tests.support.interruptions import cancelled_once
+from tests.support.machine import CONTEXT, PASSWORD
 from tests.support.onlooker import Onlooker
 from tests.support.postgresql import DATASTORE
 
-PROGRAMS = ("pg_basebackup", "tar", "psql")
+PROGRAMS = ("pg_verifybackup", "tar")
 
 
 @pytest.fixture(scope="module")
@@ -167,14 +169,23 @@ def test_a_chain_is_refused(shop: Shop, full: Kept, strategy: PgBaseBackup) -> N
         pass
 
 
+def senders(shop: Shop) -> list[list[object]]:
+    """Who gives somebody a backup."""
+    return shop.manager.connections.fetch(
+        "Looking", "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'"
+    )
+
+
+def see_the_server_ends(shop: Shop) -> None:
+    eventually(lambda: not shop.slots() and not senders(shop), message="the server still works for it")
+
+
 def test_a_backup_that_is_left_early_leaves_nothing(shop: Shop, strategy: PgBaseBackup) -> None:
     with strategy.backup(None) as source:
         assert source.read(1000)
-        assert running(Path("service=guestagent"), "pg_basebackup")
-        assert len(shop.slots()) == 1
-    assert not processes(Path("service=guestagent"), *PROGRAMS)
+        assert len(shop.slots()) == len(senders(shop)) == 1
     assert not list(shop.scratch.iterdir())
-    eventually(lambda: not shop.slots(), message="the slot is still there")
+    see_the_server_ends(shop)
 
 
 def test_a_backup_can_be_cancelled(shop: Shop, strategy: PgBaseBackup) -> None:
@@ -185,15 +196,14 @@ def test_a_backup_can_be_cancelled(shop: Shop, strategy: PgBaseBackup) -> None:
                 pass
     finally:
         shop.machine.conf.clear_override("max_rate", "pg_basebackup")
-    assert not processes(Path("service=guestagent"), *PROGRAMS)
-    eventually(lambda: not shop.slots(), message="the slot is still there")
+    see_the_server_ends(shop)
 
 
 def test_a_server_without_a_slot_is_told_in_a_sentence(shop: Shop, strategy: PgBaseBackup, tmp_path: Path) -> None:
     shop.manager.update_overrides(CONTEXT, {"max_replication_slots": 0})
     shop.manager.restart(CONTEXT)
     try:
-        with pytest.raises(SystemFailure, match=r"psql failed: .*slots can only be used"):
+        with pytest.raises(DatastoreError, match=r"base backup failed: .*slots are in use"):
             keep(strategy, tmp_path / "full.tar")
         shop.machine.conf.set_override("hold_wal", False, "pg_basebackup")
         assert keep(strategy, tmp_path / "full.tar").taken.positions
@@ -207,7 +217,7 @@ def test_a_server_that_is_gone_is_told_in_a_sentence(shop: Shop, strategy: PgBas
     assert strategy.server.credentials
     text = strategy.server.credentials.read_text()
     strategy.server.credentials.write_text(text.replace("/run", "/gone"))
-    with pytest.raises(SystemFailure, match="No such file or directory"):
+    with pytest.raises(DatastoreDown, match="No such file or directory"):
         keep(strategy, tmp_path / "full.tar")
 
 
@@ -223,5 +233,43 @@ def test_no_secret_is_shown(strategy: PgBaseBackup, tmp_path: Path, caplog: pyte
     caplog.set_level(logging.DEBUG)
     with Onlooker() as seen:
         keep(strategy, tmp_path / "full.tar")
-    assert any(b"pg_basebackup" in line for line in seen), "the onlooker saw too little"
+    assert any(b"walsender" in line for line in seen), "the onlooker saw too little"
     assert not [line for line in seen if PASSWORD.encode() in line or b"SCRAM" in line]
+
+
+def test_a_server_with_tablespaces_is_refused(shop: Shop, strategy: PgBaseBackup, tmp_path: Path) -> None:
+    elsewhere = shop.machine.volume / "elsewhere"
+    files.ensure_directory(elsewhere, mode=0o700, owner=OWNER, group=OWNER)
+    shop.manager.connections.execute("Moving out", f"CREATE TABLESPACE elsewhere LOCATION '{elsewhere}'")
+    try:
+        with pytest.raises(NotSupported, match="tablespaces"):
+            keep(strategy, tmp_path / "full.tar")
+    finally:
+        shop.manager.connections.execute("Moving back", "DROP TABLESPACE elsewhere")
+    see_the_server_ends(shop)
+
+
+def test_damage_of_a_page_is_told(
+    shop: Shop, strategy: PgBaseBackup, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.ask("CREATE TABLE rotten AS SELECT g AS id FROM generate_series(1, 1000) g")
+    [[place]] = shop.manager.connections.fetch("Looking", "SELECT oid FROM pg_database WHERE datname = 'shop'")
+    [[file]] = shop.ask("SELECT CAST(pg_relation_filepath('rotten') AS text)")
+    shop.manager.connections.execute("Writing", "CHECKPOINT")
+    path = shop.manager.layout.data_dir / str(file)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4000] + b"rot" + whole[4003:])
+    try:
+        with pytest.raises(DatastoreError, match="checksum verification failure"):
+            keep(strategy, tmp_path / "full.tar")
+    finally:
+        path.write_bytes(whole)
+        shop.ask("DROP TABLE rotten")
+    assert f'"./{file}"' in caplog.text or str(file) in caplog.text
+    assert str(place) in caplog.text
+
+
+def test_an_older_server_is_refused(strategy: PgBaseBackup) -> None:
+    strategy.server = msgspec.structs.replace(strategy.server, version="14.9")
+    with pytest.raises(NotSupported, match="a backup of PostgreSQL 14"), strategy.backup(None):
+        pass

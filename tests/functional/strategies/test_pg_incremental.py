@@ -13,12 +13,12 @@ from guestagent_pg_basebackup.strategy import PgBaseBackup
 from guestagent.backup.base import ChainBroken, Stage
 from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import SystemFailure
-from tests.functional.postgresql.machine import CONTEXT
 from tests.functional.strategies.cluster import Shop, opened
 from tests.functional.strategies.kept import Kept, keep, processes
+from tests.support.machine import CONTEXT
 from tests.support.newer_postgresql import MAJOR, versions_dir
 
-PROGRAMS = ("pg_basebackup", "pg_combinebackup", "pg_verifybackup", "tar", "psql")
+PROGRAMS = ("pg_combinebackup", "pg_verifybackup", "tar")
 SUMMARIES = "pg_wal/summaries"
 
 

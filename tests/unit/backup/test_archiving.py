@@ -146,6 +146,17 @@ def test_the_server_may_forget_what_is_in_the_store_and_old_enough(desk_: Desk) 
     assert desk_.archived() == ["one", "two"]
 
 
+def test_the_server_keeps_no_more_than_it_may_of_what_is_in_the_store(desk_: Desk) -> None:
+    for word in ("one", "two", "three"):
+        desk_.writer.say(word)
+        desk_.archive()
+    assert desk_.strategy.released == []
+    sizes = [one.size for one in desk_.strategy.closed()]
+    desk_.conf.set_override("archive_keep_bytes", sum(sizes) - 1, "backup")
+    assert desk_.archive().state == "good"
+    assert desk_.strategy.released == ["log.001-1001"]
+
+
 def test_the_server_must_not_forget_what_somebody_removed_from_the_store(desk_: Desk) -> None:
     desk_.writer.say("one")
     desk_.archive()

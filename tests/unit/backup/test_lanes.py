@@ -1,5 +1,6 @@
 """Threads that work for one: the order, the bound, errors, and being woken."""
 
+import os
 import threading
 import time
 
@@ -32,6 +33,16 @@ def test_as_many_work_at_a_time_as_there_are_threads() -> None:
     together = threading.Barrier(3)
     with Lanes(3, "test") as lanes:
         list(lanes.ordered(lambda _: together.wait(PROMPT), range(6), 4))
+
+
+def test_threads_can_be_nicer_than_who_waits_for_them() -> None:
+    def nice(_: int) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = nice(0)
+    with Lanes(2, "test", nice=3) as lanes:
+        assert set(lanes.ordered(nice, range(4), 2)) == {before + 3}
+    assert nice(0) == before
 
 
 def test_what_fails_in_a_lane_fails_where_it_is_waited_for() -> None:

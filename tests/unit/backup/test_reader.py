@@ -186,6 +186,12 @@ def test_a_stream_that_is_not_the_one_of_the_manifest_is_refused(
         read(storage, found)
 
 
+def test_a_stream_with_checksums_of_its_own_is_not_hashed_once_more(storage: Shaky) -> None:
+    written = write(storage, CONTENT, is_checksummed=True)
+    assert written.sha256 is None
+    assert read(storage, manifest_of(written)) == CONTENT
+
+
 def test_who_does_not_read_to_the_end_hears_of_nothing(storage: Shaky) -> None:
     found = msgspec.structs.replace(kept(storage), sha256="00" * 32)
     before, threads = len(descriptors()), threading.active_count()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
+from oslo_log import log
 
 from guestagent.backup.archive import BaseArchiveStrategy, Log, Piece, Point
 from guestagent.backup.base import Server
@@ -15,6 +16,8 @@ from guestagent_postgresql_wal import options, segments
 from guestagent_postgresql_wal.errors import SegmentSizeUnknown
 from guestagent_postgresql_wal.replaying import Replay
 from guestagent_postgresql_wal.segments import Segment
+
+LOG = log.getLogger(__name__)
 
 SERVICE = "guestagent"
 """The name that the credentials have for the server."""
@@ -114,6 +117,10 @@ class PostgreSQLWal(BaseArchiveStrategy):
         """Keep the server from removing log from now on; one that has removed some already begins anew."""
         found = self._ask(f"SELECT wal_status FROM {_THE_SLOT};")  # noqa: S608  our own text
         if found == [["lost"]]:
+            LOG.critical(
+                "PostgreSQL has removed log that was not archived, because more waited than max_slot_wal_keep_size: "
+                "there is a gap in what can be recovered until the next backup; make one"
+            )
             self._ask(f"SELECT pg_drop_replication_slot('{SLOT}');")
         if found in ([], [["lost"]]):
             self._ask(f"SELECT pg_create_physical_replication_slot('{SLOT}', true);")

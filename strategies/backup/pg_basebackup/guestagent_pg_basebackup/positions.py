@@ -1,14 +1,8 @@
-"""Where a backup stands in the life of its server, as pg_basebackup says it."""
+"""Where a backup stands in the life of its server, as its manifest has it."""
 
-import re
 from typing import Any, Self
 
 import msgspec
-
-from guestagent.contract.errors import DatastoreError
-
-_START = re.compile(r"write-ahead log start point: ([0-9A-F]+/[0-9A-F]+) on timeline (\d+)")
-_END = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 
 
 class Positions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,27 +22,6 @@ class Positions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     server_version: str
     manifest: str | None = None
     parent_manifest: str | None = None
-
-    @classmethod
-    def told(
-        cls, said: str, server_version: str, manifest: str | None = None, parent_manifest: str | None = None
-    ) -> Self:
-        """Those that pg_basebackup has told while it made the backup.
-
-        :raises DatastoreError: it has told none.
-        """
-        start, end = _START.search(said), _END.search(said)
-        if start is None or end is None:
-            problem = "pg_basebackup has not told where the write-ahead log of the backup begins and ends"
-            raise DatastoreError(subject="The backup", problem=problem)
-        return cls(
-            start_lsn=start[1],
-            end_lsn=end[1],
-            timeline=int(start[2]),
-            server_version=server_version,
-            manifest=manifest,
-            parent_manifest=parent_manifest,
-        )
 
     @classmethod
     def recalled(cls, kept: dict[str, Any]) -> Self:

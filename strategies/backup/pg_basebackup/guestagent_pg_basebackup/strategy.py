@@ -4,26 +4,26 @@ import contextlib
 import hashlib
 import os
 import re
+import secrets
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from oslo_config import cfg
 
 from guestagent.backup.base import BaseBackupStrategy, ChainBroken, Server, Source, Stage, Taken
-from guestagent.contract.errors import DatastoreDown, NotSupported, SystemFailure
+from guestagent.contract.errors import DatastoreDown, DatastoreError, NotSupported, SystemFailure
 from guestagent.system import command, volume
-from guestagent.system.stream import Consumer, Producer
-from guestagent_pg_basebackup import chain, options, slot
+from guestagent.system.stream import Consumer
+from guestagent_pg_basebackup import base_backup, chain, options
+from guestagent_pg_basebackup.base_backup import MANIFEST, BaseBackup
 from guestagent_pg_basebackup.errors import BaseInvalid
 from guestagent_pg_basebackup.positions import Positions
-from guestagent_pg_basebackup.remembered import Keeping, Remembered
+from guestagent_pg_basebackup.remembered import Remembered
+from guestagent_pg_basebackup.session import DATASTORE, Address, Session
 
-SERVICE = "guestagent"
-"""The name that the credentials have for the server."""
-MANIFEST = "backup_manifest"
-"""The server's own list of the files; the last one of a stream."""
 VERSION_FILE = "PG_VERSION"
 STANDS_BY = ("standby.signal", "recovery.signal")
 
@@ -41,7 +41,7 @@ _UNBUILDABLE = re.compile(r"WAL summar|manifest|not in this server's history")
 
 
 class PgBaseBackup(BaseBackupStrategy):
-    """``pg_basebackup``, streaming; see the package's README."""
+    """What ``pg_basebackup`` does, in the server's own protocol; see the package's README."""
 
     datastores = frozenset({"postgresql"})
     version = 1
@@ -55,19 +55,23 @@ class PgBaseBackup(BaseBackupStrategy):
     @contextlib.contextmanager
     def backup(self, parent: dict[str, Any] | None) -> Iterator[Source]:
         if self.server.credentials is None:
-            raise DatastoreDown(datastore="PostgreSQL", problem="nobody says where it is")
-        environment = {"PGSERVICEFILE": str(self.server.credentials)}
+            raise DatastoreDown(datastore=DATASTORE, problem="nobody says where it is")
         major = self.server.version.partition(".")[0]
+        if int(major) < base_backup.FIRST:
+            raise NotSupported(operation=f"a backup of PostgreSQL {major}", datastore=self.server.datastore)
         remembered = self._remembered(major)
         begins = None if parent is None else self._begin(parent, major, remembered)
-        with self.scratch(options.GROUP) as scratch, contextlib.ExitStack() as held:
+        with (
+            self.scratch(options.GROUP) as scratch,
+            tempfile.TemporaryFile(dir=scratch) as manifest,
+            Session(Address.read(self.server.credentials), base_backup.SUBJECT) as session,
+        ):
             if self.options.hold_wal:
-                psql = self._program(major, "psql")
-                held.enter_context(slot.held(psql, SERVICE, self.server.account, environment, scratch))
-            keeping = held.enter_context(remembered.keeping(MANIFEST, scratch)) if remembered else None
-            argv = self._backup_argv(self._program(major, "pg_basebackup"), begins)
-            with Producer(argv, user=self.server.account, environment=environment) as program:
-                yield _Stream(program, self.server.version, keeping, begins)
+                # It belongs to the session, and goes with it, also when everything here is killed.
+                slot = f"guestagent_backup_{secrets.token_hex(4)}"
+                session.execute(f'CREATE_REPLICATION_SLOT "{slot}" TEMPORARY PHYSICAL (RESERVE_WAL)')
+            made = self._started(session, begins, manifest)
+            yield _Stream(made, manifest, self.server.version, remembered, begins)
 
     def restore(self, stages: Sequence[Stage], target: Path) -> None:
         known = chain.checked(stages)
@@ -88,6 +92,10 @@ class PgBaseBackup(BaseBackupStrategy):
     def estimate(self) -> int | None:
         """The size of the files that a full backup copies; an incremental one has fewer bytes."""
         return sum(_sizes(self.server.data_dir))
+
+    def is_checksummed(self) -> bool:
+        """With the server's manifest, if it is looked at."""
+        return bool(self.options.verify)
 
     def needed(self, streams: Sequence[int]) -> int:
         """All streams of a chain, and once more what is made of them."""
@@ -120,20 +128,33 @@ class PgBaseBackup(BaseBackupStrategy):
             raise ChainBroken(problem=f"{problem}; make a full one")
         return found
 
-    def _backup_argv(self, program: str, begins: Path | None) -> list[str]:
-        return [
-            program,
-            f"--dbname=service={SERVICE}",
-            "--no-password",
-            "--pgdata=-",
-            "--format=tar",
-            "--wal-method=fetch",
-            f"--checkpoint={self.options.checkpoint}",
-            "--label=guestagent",
-            "--verbose",
-            *([f"--max-rate={self.options.max_rate}k"] if self.options.max_rate else []),
-            *([f"--incremental={begins}"] if begins else []),
+    def _started(self, session: Session, begins: Path | None, manifest: BinaryIO) -> BaseBackup:
+        """Let the server begin.
+
+        :raises ChainBroken: it cannot tell what has changed since the backup to build on.
+        """
+        try:
+            if begins:
+                with begins.open("rb") as content:
+                    session.send("UPLOAD_MANIFEST", content)
+            return BaseBackup(session, self._command(incremental=begins is not None), manifest)
+        except DatastoreError as error:
+            if begins and _UNBUILDABLE.search(str(error)):
+                raise ChainBroken(problem=f"{error.facts['problem']}; make a full one") from error
+            raise
+
+    def _command(self, *, incremental: bool) -> str:
+        wanted = [
+            "LABEL 'guestagent'",
+            f"CHECKPOINT '{self.options.checkpoint}'",
+            "MANIFEST 'yes'",
+            # It holds the log that it needs, and does not wait until that is archived too.
+            "WAL",
+            "WAIT false",
+            *([f"MAX_RATE {self.options.max_rate}"] if self.options.max_rate else []),
+            *(["INCREMENTAL"] if incremental else []),
         ]
+        return f"BASE_BACKUP ({', '.join(wanted)})"
 
     def _combine(self, stages: Sequence[Stage], known: Sequence[Positions], target: Path) -> None:
         """Make of a chain the data directory that a full backup would have given at its end."""
@@ -186,33 +207,39 @@ class PgBaseBackup(BaseBackupStrategy):
 class _Stream:
     """A backup that is being made.
 
-    :param keeping: keeps the server's manifest of it; none: nothing will build on it.
+    :param manifest: has the server's manifest at the end.
+    :param remembered: takes the manifest; none: nothing will build on the backup.
     :param begins: the manifest of the backup that it builds on; none: it stands by itself.
     """
 
-    def __init__(self, program: Producer, server_version: str, keeping: Keeping | None, begins: Path | None) -> None:
-        self._program = program
+    def __init__(
+        self,
+        backup: BaseBackup,
+        manifest: BinaryIO,
+        server_version: str,
+        remembered: Remembered | None,
+        begins: Path | None,
+    ) -> None:
+        self.read = backup.read
+        self._backup = backup
+        self._manifest = manifest
         self._server_version = server_version
-        self._keeping = keeping
+        self._remembered = remembered
         self._begins = begins
 
-    def read(self, size: int) -> bytes:
-        chunk = self._program.read(size)
-        if self._keeping:
-            self._keeping.look(chunk)
-        return chunk
-
     def finish(self) -> Taken:
-        try:
-            said = self._program.finish()
-        except SystemFailure as error:
-            if self._begins and _UNBUILDABLE.search(str(error)):
-                raise ChainBroken(problem=f"{error.facts['problem']}; make a full one") from error
-            raise
-        manifest = self._keeping.keep() if self._keeping else None
-        parent_manifest = self._begins.name if self._begins else None
-        made = Positions.told(said, self._server_version, manifest, parent_manifest)
-        return Taken(made.kept(), time.time())
+        made = self._backup.finish()
+        if self._remembered:
+            self._remembered.keep(made.manifest, self._manifest)
+        positions = Positions(
+            start_lsn=made.start_lsn,
+            end_lsn=made.end_lsn,
+            timeline=made.timeline,
+            server_version=self._server_version,
+            manifest=made.manifest if self._remembered else None,
+            parent_manifest=self._begins.name if self._begins else None,
+        )
+        return Taken(positions.kept(), time.time())
 
 
 def _sizes(data_dir: Path) -> Iterator[int]:

@@ -8,7 +8,8 @@ from benchmarks.backup.families import DATASTORES, family
 from benchmarks.backup.report import LABELS, BackupReport
 from benchmarks.budgets import BGSAVE, ENCRYPTING_WORKER, GZIP_PIPELINE, PIPELINE, QUIET, WORKER
 
-MARIADB, REDIS = family("mariadb"), family("redis")
+MARIADB = family("mariadb")
+REDIS = family("redis")
 BUDGETS = len(MARIADB.budgets)
 
 
