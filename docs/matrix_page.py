@@ -20,7 +20,9 @@ A call that a datastore does not support is answered `call.not-supported`. **sin
 that brought the call; what each does is told in [contract.md](contract.md). `create_backup` also needs a backup
 strategy for the datastore on the image.
 
-**Maturity** is not judged yet.
+**Maturity** is what the package declares by a classifier: `experimental`, `technical-preview` or `stable`, see
+[images.md](images.md#maturity-and-policy). By which rules a plugin comes to a level is not written yet, so that none of
+these is stable.
 """
 
 
@@ -46,7 +48,7 @@ def _datastores(found: list[Column]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for column in found:
         calls = f"{len(column.supported)} of {len(contract.CALLS)}"
-        cells = [column.name, f"`{column.distribution}`", column.version or "", calls, column.maturity or ""]
+        cells = [column.name, f"`{column.distribution}`", column.version or "", calls, column.maturity.value]
         yield f"| {' | '.join(cells)} |"
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from guestagent_image import policy
 from guestagent_image.building import COMPRESSIONS, DISKS, FORMS
 from guestagent_image.selection import Selection
 
@@ -97,6 +98,10 @@ def _add_choice(command: argparse.ArgumentParser) -> argparse._MutuallyExclusive
         help="a checkout whose distributions are used in the place of published ones",
     )
     command.add_argument("--constraint", type=Path, metavar="FILE", help="versions, in pip's form")
+    command.add_argument("--experimental", action="store_true", help="take plugins that are experimental")
+    command.add_argument(
+        "--policy", type=Path, metavar="FILE", help=f"what may be on images; default: {policy.DEFAULT}"
+    )
     return chosen
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from guestagent_image import arguments, building, checks, cyclonedx, disk, fitting, inventory, table, wheelhouse
+from guestagent_image import arguments, building, checks, cyclonedx, disk, fitting, inventory, policy, table, wheelhouse
 from guestagent_image.errors import ImageError
 
 
@@ -26,6 +26,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
+    rules = policy.read(options.policy)
     recipe = building.Recipe(
         system=options.os,
         release=options.release,
@@ -35,25 +36,28 @@ def _build(options: argparse.Namespace) -> int:
         elements=tuple(path.absolute() for path in options.elements),
         compression=options.compression,
     )
+    if options.wheelhouse:
+        policy.judge(wheelhouse.wheels(options.wheelhouse), rules, experimental=options.experimental)
     recipe.check(wheelhouse.python(options.wheelhouse) if options.wheelhouse else wheelhouse.OWN_PYTHON)
     progress = Progress()
     with tempfile.TemporaryDirectory(prefix="guestagent-wheels-") as scratch:
         if not options.wheelhouse:
-            _fill(options, Path(scratch), progress)
+            _fill(options, rules, Path(scratch), progress)
         building.build(recipe, options.wheelhouse or Path(scratch), options.output, progress.tell)
     progress.tell(f"{options.output} is there, {table.mib(options.output.stat().st_size)} MiB")
     return 0
 
 
 def _wheelhouse(options: argparse.Namespace) -> int:
-    _fill(options, options.output, Progress())
+    _fill(options, policy.read(options.policy), options.output, Progress())
     return 0
 
 
-def _fill(options: argparse.Namespace, directory: Path, progress: "Progress") -> None:
+def _fill(options: argparse.Namespace, rules: policy.Policy, directory: Path, progress: "Progress") -> None:
     selection = arguments.selection(options)
     progress.tell("wheels")
     wheels = wheelhouse.make(selection, directory, sources=options.source, constraints=options.constraint)
+    policy.judge(wheelhouse.wheels(directory), rules, experimental=options.experimental)
     progress.tell(f"{', '.join(wheel for wheel in wheels if wheel.startswith('guestagent'))}: do they fit together?")
     fitting.check(directory)
 

@@ -34,4 +34,6 @@ def _component(package: Package, kind: str) -> dict[str, Any]:
     }
     if package.licence:
         found["licenses"] = [{"license": {"name": package.licence}}]
+    if package.maturity:
+        found["properties"] = [{"name": "guestagent:maturity", "value": package.maturity}]
     return found

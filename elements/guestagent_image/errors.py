@@ -38,6 +38,30 @@ class Unfit(ImageError):
     sentence = "This selection would give an image whose agent does not start: {problem}"
 
 
+class ExperimentalPlugin(ImageError):
+    """A plugin is experimental, and the builder did not say that this is wanted."""
+
+    id = "image.experimental"
+    sentence = (
+        "This selection holds what is experimental: {plugins}; choose something else, "
+        "or say --experimental, if nobody will depend on this image."
+    )
+
+
+class WrongPolicy(ImageError):
+    """A policy cannot be read, or says something that nobody understands."""
+
+    id = "image.wrong-policy"
+    sentence = "{path} is no policy for images: {problem}; correct the file, and build then."
+
+
+class PolicyRefused(ImageError):
+    """The policy does not let a plugin on images."""
+
+    id = "image.policy-refused"
+    sentence = "The policy {path} refuses this selection: {reasons}; choose something else, or have the policy changed."
+
+
 class UnknownSource(ImageError):
     """A directory holds no distribution."""
 

@@ -29,7 +29,7 @@ def check(wheelhouse: Path) -> dict[str, object]:
 
     :returns: the loaded plugins with their distributions and versions.
     :raises Unfit: a strategy is for another datastore, a name is offered by nobody, a plugin is for another
-        runtime or refused by its policy.
+        runtime.
     """
     with tempfile.TemporaryDirectory(prefix="guestagent-fit-") as scratch:
         python = install(wheelhouse, Path(scratch) / "agent")

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+from guestagent_image.maturity import Maturity
+
 AGENT = "opt/guestagent"
 GROUPS = ("datastore", "backup", "archive", "replication", "storage", "module")
 DECLARED_AS = {
@@ -26,12 +28,14 @@ class Package:
 
     :ivar bytes: on disk.
     :ivar licence: as its own metadata have it; empty for Debian's, whose copyright files say it.
+    :ivar maturity: the level of one that offers plugins; empty for others.
     """
 
     name: str
     version: str
     bytes: int
     licence: str = ""
+    maturity: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +77,16 @@ def site_packages(root: Path) -> list[Path]:
     return list((root / AGENT / "lib").glob("python3*/site-packages"))
 
 
+def offers_plugins(found: metadata.Distribution) -> bool:
+    """Whether a distribution offers something to the agent."""
+    return any(point.group.startswith("guestagent.") for point in found.entry_points)
+
+
+def maturity(found: metadata.Distribution) -> Maturity:
+    """The level that a distribution declares."""
+    return Maturity.of(found.metadata.get_all("Classifier") or [])
+
+
 def _system(root: Path) -> str:
     for line in (root / "etc/os-release").read_text().splitlines():
         name, _, value = line.partition("=")
@@ -88,7 +102,8 @@ def _distribution(found: metadata.Distribution) -> Package:
     licence = next((field for field in fields if field), "")
     files = (Path(str(file.locate())) for file in found.files or [])
     size = _size(path for path in files if path.is_file())
-    return Package(about["Name"], about["Version"], size, licence.strip().partition("\n")[0])
+    level = maturity(found).value if offers_plugins(found) else ""
+    return Package(about["Name"], about["Version"], size, licence.strip().partition("\n")[0], level)
 
 
 def _packages(root: Path) -> Iterable[Package]:

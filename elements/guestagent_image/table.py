@@ -19,9 +19,9 @@ def text(inventory: Inventory) -> str:
             "",
             *_rows(["PLUGINS", "DECLARED", "INSTALLED"], _plugins(inventory)),
             "",
-            *_rows(["DISTRIBUTION", "VERSION", "MIB", "LICENCE"], map(_row, inventory.distributions)),
+            *_rows(["DISTRIBUTION", "VERSION", "MIB", "MATURITY", "LICENCE"], map(_row, inventory.distributions)),
             "",
-            *_rows(["LARGEST PACKAGES", "VERSION", "MIB", ""], map(_row, packages[:LARGEST])),
+            *_rows(["LARGEST PACKAGES", "VERSION", "MIB", "", ""], map(_row, packages[:LARGEST])),
             "",
         ]
     )
@@ -38,7 +38,7 @@ def _plugins(inventory: Inventory) -> Iterator[Sequence[str]]:
 
 
 def _row(package: Package) -> Sequence[str]:
-    return package.name, package.version, mib(package.bytes), package.licence
+    return package.name, package.version, mib(package.bytes), package.maturity, package.licence
 
 
 def _rows(head: Sequence[str], rows: "Iterator[Sequence[str]]") -> list[str]:

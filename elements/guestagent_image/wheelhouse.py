@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
@@ -81,6 +82,11 @@ def datastore(directory: Path) -> str:
         if not (directory / needed).is_file():
             raise NoWheelhouse(path=directory, missing=needed)
     return _read(directory / DECLARATION)["image"]["datastore"]
+
+
+def wheels(directory: Path) -> list[metadata.Distribution]:
+    """What a wheelhouse holds, as the wheels themselves describe it; nothing is installed or imported."""
+    return list(metadata.distributions(path=[str(wheel) for wheel in sorted(directory.glob("*.whl"))]))
 
 
 def python(directory: Path) -> str:

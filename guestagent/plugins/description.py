@@ -1,19 +1,27 @@
 """The capability document: what this guest can do, computed from what its manager overrides."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import Any
 
 from guestagent import contract
-from guestagent.contract.call import VERSIONS, declared_by
-from guestagent.manager import PLUGIN_API, BaseDatastoreManager
+from guestagent.contract.call import VERSIONS, Call, declared_by
+from guestagent.guest import Guest
 
+PLUGIN_API = (1, 0)
+"""The version of the interface between runtime and plugins; a plugin's packaging says which it needs."""
 FORMAT = 1
 """Grows when something leaves the document or changes its meaning, not when something is added."""
 
 
-def describe(manager: BaseDatastoreManager) -> dict[str, Any]:
+Supports = Callable[[Call], bool]
+"""Whether a manager implements a call."""
+
+
+def describe(guest: Guest, plugin: type, supports: Supports) -> dict[str, Any]:
     """The document, in types that JSON has.
+
+    :param plugin: the manager's class.
 
     - ``format``: :data:`FORMAT`; ``guest_id``
     - ``runtime``: ``name``, ``version``, ``plugin_api``
@@ -23,7 +31,6 @@ def describe(manager: BaseDatastoreManager) -> dict[str, Any]:
     - ``calls``: a list of ``{"name", "namespaces", "capability", "since", "cast", "reads", "repeatable",
       "supported", "summary"}`` in the contract's order
     """
-    guest, plugin = manager.guest, type(manager)
     return {
         "format": FORMAT,
         "guest_id": guest.id,
@@ -40,18 +47,18 @@ def describe(manager: BaseDatastoreManager) -> dict[str, Any]:
         },
         "strategies": guest.description.get("strategies", {}),
         "capabilities": {
-            capability.__name__.lower(): _supports(manager, capability) for capability in contract.CAPABILITIES
+            capability.__name__.lower(): _has(capability, supports) for capability in contract.CAPABILITIES
         },
-        "calls": [_call(declared, manager) for declared in contract.CALLS],
+        "calls": [_call(declared, supports) for declared in contract.CALLS],
     }
 
 
-def _supports(manager: BaseDatastoreManager, capability: type[contract.Capability]) -> bool:
+def _has(capability: type[contract.Capability], supports: Supports) -> bool:
     required = [declared for declared in declared_by(capability) if declared.required]
-    return all(map(manager.supports, required))
+    return all(map(supports, required))
 
 
-def _call(declared: contract.Call, manager: BaseDatastoreManager) -> dict[str, Any]:
+def _call(declared: Call, supports: Supports) -> dict[str, Any]:
     return {
         "name": declared.name,
         "namespaces": list(declared.namespaces),
@@ -60,7 +67,7 @@ def _call(declared: contract.Call, manager: BaseDatastoreManager) -> dict[str, A
         "cast": declared.cast,
         "reads": declared.reads,
         "repeatable": declared.repeatable,
-        "supported": manager.supports(declared),
+        "supported": supports(declared),
         "summary": declared.documentation.partition("\n")[0],
     }
 

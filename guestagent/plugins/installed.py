@@ -44,6 +44,11 @@ class Package:
         return self._metadata.get_all("Requires-Dist") or []
 
     @property
+    def classifiers(self) -> list[str]:
+        """What it says of itself in the words of https://pypi.org/classifiers/."""
+        return self._metadata.get_all("Classifier") or []
+
+    @property
     def location(self) -> str:
         """The directory that it is installed in."""
         return str(self._distribution.locate_file(""))

@@ -7,6 +7,7 @@ from guestagent.contract.call import Call
 from guestagent.manager import BaseDatastoreManager
 from guestagent.plugins.installed import Group, installed
 from guestagent.plugins.loader import load_one
+from guestagent.plugins.maturity import Maturity
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -14,14 +15,14 @@ class Column(msgspec.Struct, frozen=True):
 
     :ivar version: of its distribution.
     :ivar supported: the calls that its class overrides; strategies may be needed for what they do.
-    :ivar maturity: how far it is to be trusted; none: nobody has judged it.
+    :ivar maturity: what its distribution declares.
     """
 
     name: str
     distribution: str | None
     version: str | None
     supported: frozenset[Call]
-    maturity: str | None = None
+    maturity: Maturity
 
 
 def columns() -> list[Column]:
@@ -36,6 +37,12 @@ def columns() -> list[Column]:
             supported = frozenset(declared for declared in contract.CALLS if declared.supported_by(manager))
             package = offer.package
             found.append(
-                Column(offer.name, package.name if package else None, package.version if package else None, supported)
+                Column(
+                    name=offer.name,
+                    distribution=package.name if package else None,
+                    version=package.version if package else None,
+                    supported=supported,
+                    maturity=Maturity.of(package.classifiers if package else []),
+                )
             )
     return found

@@ -64,17 +64,7 @@ def _described(family: str) -> type[Datastore]:
 MARIADB = Build(_described("mariadb"), "mariadb", frozenset({"mariadbd", "mysqld"}), 3306)
 POSTGRESQL = Build(_described("postgresql"), "postgresql", frozenset({"postgres"}), 5432, megabytes=275)
 REDIS = Build(_described("redis"), "redis", frozenset({"redis-server"}), 6379)
-
-
-class Valkey(_described("redis")):  # type: ignore[misc]  # mypy sees no base that is found by its name
-    """Redis's twin: the same plugin, another server."""
-
-    name = "valkey"
-    programs = ("valkey-server", "valkey-cli")
-    version = "8.0"
-
-
-VALKEY = Build(Valkey, "redis", frozenset({"valkey-server"}), 6379)
+VALKEY = Build(_described("valkey"), "redis", frozenset({"valkey-server"}), 6379, megabytes=200)
 
 ALL = (
     MARIADB,

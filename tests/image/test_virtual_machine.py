@@ -17,7 +17,7 @@ from tests.image.builds import Build
 from tests.image.guest import NAMESPACE, agent_options
 from tests.image.machine import EMULATOR, require
 
-BOOT_SECONDS = 300.0
+BOOT_SECONDS = 600.0
 """A machine that others work on emulates ten times as slowly; the limit of a quiet one is a budget's."""
 HOST = "10.0.2.2"
 """This machine's loopback, in QEMU's user network."""
@@ -35,8 +35,9 @@ def machine(
     drive.write(tmp_path / "drive", guest_id, drive.user_data(drive.files(guest_id, build.name, options)))
     drive.write_iso(tmp_path / "drive", tmp_path / "drive.iso")
     argv = [
-        # Emulation works everywhere; a /dev/kvm that opens may still run no kernel.
-        *(EMULATOR, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"),
+        # Emulation works everywhere; a /dev/kvm that opens may still run no kernel. A kernel changes its own code,
+        # and Debian 12's QEMU does not keep a second processor from running what the first has not finished: it panics.
+        *(EMULATOR, "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024"),
         *("-nodefaults", "-display", "none", "-serial", f"file:{tmp_path / 'console'}", "-device", "virtio-rng-pci"),
         *("-drive", f"file={image},if=virtio,format={build.form},snapshot=on"),
         *("-drive", f"file={tmp_path / 'drive.iso'},if=virtio,format=raw,readonly=on"),
@@ -49,7 +50,7 @@ def machine(
     finally:
         process.kill()
         process.wait(60)
-        print((tmp_path / "qemu").read_text(), (tmp_path / "console").read_text(errors="replace")[-4000:])
+        print((tmp_path / "qemu").read_text(), (tmp_path / "console").read_text(errors="replace")[-8000:])
 
 
 def test_its_agent_answers(build: Build, machine: str, control: tuple[Wire, Conductor], budgets: Budgets) -> None:

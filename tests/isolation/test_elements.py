@@ -32,3 +32,8 @@ def test_every_file_of_an_element_is_in_the_wheel(wheel: Path) -> None:
         }
 
     assert packed == tree
+
+
+def test_the_sample_of_a_policy_is_in_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert any(name.endswith("/data/share/guestagent/etc/image-policy.conf.sample") for name in archive.namelist())

@@ -1,20 +1,95 @@
-"""A wheelhouse of this tree: complete for an agent, refused where it would be none."""
+"""A wheelhouse of this tree: complete for an agent, refused where it would be none, or one that nobody asked for."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.environments import CONSTRAINTS, ROOT
+
+PYPROJECT = """
+[build-system]
+requires = ["setuptools>=68"]
+build-backend = "setuptools.build_meta"
+"""
+
+
+def command(*arguments: str | Path, programs: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "guestagent_image", *map(str, arguments)]
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"} if programs else {}
+    return subprocess.run(argv, env=os.environ | path, capture_output=True, text=True, timeout=280, check=False)
 
 
 def wheelhouse(directory: Path, *selection: str) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "guestagent_image", "wheelhouse", *selection]
-    argv += ["--source", str(ROOT), "--constraint", str(CONSTRAINTS), "--output", str(directory)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=280, check=False)
+    return command("wheelhouse", *selection, f"--source={ROOT}", f"--constraint={CONSTRAINTS}", f"--output={directory}")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """One with a runtime that requires nothing, a datastore without a classifier and a store with one."""
+    made = tmp_path / "checkout"
+    for name, status, points in (
+        ("guestagent", "4 - Beta", ""),
+        ("guestagent-one", "", "guestagent.datastore =\n    one = one:One\n"),
+        ("guestagent-store", "4 - Beta", "guestagent.storage =\n    store = store:Store\n"),
+    ):
+        folder = made / name
+        folder.mkdir(parents=True)
+        (folder / "pyproject.toml").write_text(PYPROJECT)
+        classifiers = f"classifiers =\n    Development Status :: {status}\n" if status else ""
+        (folder / "setup.cfg").write_text(
+            f"[metadata]\nname = {name}\nversion = 1.0\n{classifiers}[options]\npy_modules =\n"
+            f"[options.entry_points]\n{points}"
+        )
+    return made
+
+
+def test_an_image_of_an_experimental_plugin_is_refused_before_it_is_built(checkout: Path, tmp_path: Path) -> None:
+    programs, elements = tmp_path / "programs", tmp_path / "elements"
+    for program in ("debootstrap", "disk-image-create", "qemu-img", "sudo"):
+        (programs / program).parent.mkdir(exist_ok=True)
+        (programs / program).touch(mode=0o755)
+    (elements / "guestagent-one").mkdir(parents=True)
+    (elements / "guestagent-one/element-deps").touch()
+    image = tmp_path / "guest.qcow2"
+
+    done = command(
+        *("build", "--datastore=one", f"--source={checkout}", f"--elements={elements}", f"--output={image}"),
+        programs=programs,
+    )
+
+    assert done.returncode == 1
+    assert "holds what is experimental: guestagent-one 1.0; " in done.stderr.splitlines()[-1]
+    assert "do they fit together?" not in done.stderr
+    assert list(tmp_path.glob("guest*")) == []
+
+
+def test_a_wheelhouse_that_a_policy_is_against_is_refused(checkout: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.conf"
+    policy.write_text("[policy]\nmaturity = technical-preview\nrefuse = guestagent-s*\n")
+
+    done = command(
+        *("wheelhouse", "--datastore=one", "--storage=store", "--experimental", f"--policy={policy}"),
+        *(f"--source={checkout}", f"--output={tmp_path / 'wheels'}"),
+    )
+
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert f"The policy {policy} refuses this selection: " in last
+    assert "guestagent-one 1.0 is experimental, and less than technical-preview, guestagent-store is refused" in last
+
+
+def test_an_experimental_plugin_that_was_asked_for_is_tried_like_any_other(tmp_path: Path) -> None:
+    done = wheelhouse(tmp_path / "wheels", "--datastore=memcached", "--experimental")
+
+    assert done.returncode == 0, done.stderr
+    assert "guestagent-memcached==" in (tmp_path / "wheels/requirements.txt").read_text()
 
 
 def test_a_strategy_for_another_datastore_is_refused_with_the_agents_sentence(tmp_path: Path) -> None:
-    done = wheelhouse(tmp_path / "wheels", "--datastore=sleeper", "--backup=mariabackup")
+    done = wheelhouse(tmp_path / "wheels", "--datastore=sleeper", "--backup=mariabackup", "--experimental")
 
     assert done.returncode == 1, done.stderr
     assert "is for mariadb and not for 'sleeper'" in done.stderr

@@ -13,6 +13,7 @@ from guestagent.contract import CALLS
 from guestagent.contract.call import OWN
 from guestagent.contract.errors import GuestAgentError
 from guestagent.plugins.installed import Group, Offer, installed
+from guestagent.plugins.maturity import Maturity
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def _matrix() -> Answer:
 
     found = columns()
     datastores = [
-        {"name": one.name, "distribution": one.distribution, "version": one.version, "maturity": one.maturity}
+        {"name": one.name, "distribution": one.distribution, "version": one.version, "maturity": one.maturity.value}
         for one in found
     ]
     calls = [
@@ -102,18 +103,22 @@ def _offered(
             "loaded": None if loaded is None else key in loaded,
             "distribution": package.name if package else None,
             "version": package.version if package else None,
+            "maturity": Maturity.of(package.classifiers if package else []).value,
             "class": offer.class_path,
             "location": package.location if package else None,
         }
 
 
 def _missing(group: Group, name: str) -> dict[str, Any]:
-    nothing = dict.fromkeys(("distribution", "version", "class", "location"))
+    nothing = dict.fromkeys(("distribution", "version", "maturity", "class", "location"))
     return {"group": group.value, "name": name, "installed": False, "declared": True, "loaded": None, **nothing}
 
 
 def _render(plugins: Sequence[Mapping[str, Any]]) -> str:
-    columns = ("group", "name", "installed", "declared", "loaded", "distribution", "version", "class", "location")
+    columns = (
+        *("group", "name", "installed", "declared", "loaded"),
+        *("distribution", "version", "maturity", "class", "location"),
+    )
     return text.table(
         [column.upper() for column in columns], [[plugin[column] for column in columns] for plugin in plugins]
     )

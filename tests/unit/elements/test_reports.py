@@ -7,10 +7,11 @@ from guestagent_image import arguments, building, cyclonedx, inventory, table, w
 from guestagent_image.errors import NoWheelhouse, OtherPython, UnknownElement
 from guestagent_image.inventory import Inventory, Package
 
+BETA = "Classifier: Development Status :: 4 - Beta\n"
 INVENTORY = Inventory(
     system="Some system 12",
     agent_bytes=3 << 20,
-    distributions=[Package("guestagent", "0.1.0", 1 << 20, "Apache-2.0"), Package("vine", "5.1.0", 2048)],
+    distributions=[Package("guestagent", "0.1.0", 1 << 20, "Apache-2.0", "stable"), Package("vine", "5.1.0", 2048)],
     packages=[Package("libc6", "2.36-9+deb12u14", 12 << 20)],
     datastores=["guestagent-one"],
     plugins={"datastore": ["one"], "backup": []},
@@ -22,7 +23,8 @@ def test_the_table_names_plugins_distributions_and_packages():
     lines = [line.split() for line in table.text(INVENTORY).splitlines()]
 
     assert ["datastore", "one", "one"] in lines
-    assert ["guestagent", "0.1.0", "1.0", "Apache-2.0"] in lines
+    assert ["guestagent", "0.1.0", "1.0", "stable", "Apache-2.0"] in lines
+    assert ["vine", "5.1.0", "0.0"] in lines
     assert ["libc6", "2.36-9+deb12u14", "12.0"] in lines
 
 
@@ -36,14 +38,19 @@ def test_the_bill_has_an_address_for_every_component():
         "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14",
     ]
     assert document["components"][0]["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+    assert document["components"][0]["properties"] == [{"name": "guestagent:maturity", "value": "stable"}]
+    assert "properties" not in document["components"][1]
 
 
 def test_an_inventory_is_read_from_files(tmp_path: Path):
     about = tmp_path / "opt/guestagent/lib/python3.11/site-packages/one-1.dist-info"
     about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: one\nVersion: 1\nLicense-Expression: MIT\n")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: one\nVersion: 1\nLicense-Expression: MIT\n{BETA}")
     (about / "entry_points.txt").write_text("[guestagent.datastore]\none = one:One\n")
     (about / "RECORD").write_text("one-1.dist-info/METADATA,,\none/gone.py,,\n")
+    library = about.with_name("library-1.dist-info")
+    library.mkdir()
+    (library / "METADATA").write_text(f"Metadata-Version: 2.1\nName: library\nVersion: 1\n{BETA}")
     (tmp_path / "etc/guestagent").mkdir(parents=True)
     (tmp_path / "etc/os-release").write_text('PRETTY_NAME="Some system"\n')
     (tmp_path / "etc/guestagent/image.conf").write_text("[image]\ndatastore = one\nbackup_strategies = a, b\n")
@@ -56,7 +63,10 @@ def test_an_inventory_is_read_from_files(tmp_path: Path):
     found = inventory.read(tmp_path)
 
     assert found.system == "Some system"
-    assert [(one.name, one.licence) for one in found.distributions] == [("one", "MIT")]
+    assert [(one.name, one.licence, one.maturity) for one in found.distributions] == [
+        ("library", "", ""),
+        ("one", "MIT", "technical-preview"),
+    ]
     assert found.packages == [Package("libc6", "2", 3072)]
     assert found.plugins["datastore"] == ["one"]
     assert found.datastores == ["one"]

@@ -65,19 +65,22 @@ class Site:
         *,
         version: str = "1.0",
         requires: Sequence[str] = ("guestagent",),
+        classifiers: Sequence[str] = (),
     ) -> None:
         """Make a distribution.
 
         :param modules: top-level modules and their source.
         :param entry_points: group to name to ``module:Class``.
         :param requires: requirement specifiers.
+        :param classifiers: what it says of itself.
         """
         for module, source in modules.items():
             (self.directory / f"{module}.py").write_text(textwrap.dedent(source))
         described = self.directory / f"{name.replace('-', '_')}-{version}.dist-info"
         described.mkdir()
-        required = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
-        (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}")
+        about = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {requirement}" for requirement in requires)]
+        about += [f"Classifier: {classifier}" for classifier in classifiers]
+        (described / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *about, ""]))
         lines: list[str] = []
         for group, offered in entry_points.items():
             lines += [f"[{group}]", *(f"{key} = {value}" for key, value in offered.items())]

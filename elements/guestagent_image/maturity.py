@@ -1,0 +1,1 @@
+../../guestagent/plugins/maturity.py
