@@ -97,11 +97,15 @@ class AgentProcess:
         assert not self.running, "the agent runs already"
         self.write_files()
         self._process = Child(
-            [str(self.python), "-m", MODULE, "--config-dir", str(self.config_dir)],
+            [*self.command(), "--config-dir", str(self.config_dir)],
             environment=self.environment,
             directory=self.directory,
             output=self.log,
         )
+
+    def command(self) -> list[str]:
+        """What is run."""
+        return [str(self.python), "-m", MODULE]
 
     def wait_until_answers(self, wire: Wire, timeout: float = START_SECONDS) -> None:
         """Wait until it answers a ping; the ping waits in the guest's queue until it can be taken.

@@ -1,7 +1,7 @@
 """What a plugin claims to support, read from its class, and which tests are about it."""
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -13,6 +13,21 @@ from guestagent.plugins.installed import Group
 from guestagent.plugins.loader import load_one
 
 CLAIMS, GIVEN = "conformance_claims", "conformance_given"
+
+
+class Meant(Protocol):
+    """A parameter of a test that is, as a test can be, about some calls and in need of some parts.
+
+    :ivar claims: see :func:`claims`.
+    :ivar given: see :func:`given`.
+    """
+
+    @property
+    def claims(self) -> Sequence[str]: ...
+
+    @property
+    def given(self) -> Sequence[str]: ...
+
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -46,21 +61,28 @@ def claimed_by(datastore: type[Datastore]) -> set[str]:
     except PluginError as error:
         raise pytest.UsageError(str(error)) from error
     supported = {declared.name for declared in contract.CALLS if declared.supported_by(manager)}
-    # The calls that need more of an image than the plugin; the kit's has no archive strategy.
-    supported -= {"archive_logs", "recovery_window"}
+    # The calls that need more of an image than the plugin.
+    if datastore.archive_strategy is None:
+        supported -= {"archive_logs", "recovery_window"}
     return supported if datastore.backup_strategy else supported - {"create_backup"}
 
 
 def is_meant(item: pytest.Item, datastore: type[Datastore], claimed: set[str]) -> bool:
     """Whether a test has something to try on a plugin.
 
-    A test with a parameter ``claimed`` or ``unclaimed``, the name of a call, is only for such calls.
+    A test with a parameter ``claimed`` or ``unclaimed``, the name of a call, is only for such calls; one with a
+    parameter ``meant``, a :class:`Meant`, for what that is for.
     """
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "unclaimed" in parameters and parameters["unclaimed"] in claimed:
         return False
     wanted = {*_notes(item, CLAIMS), *(value for name, value in parameters.items() if name == "claimed")}
-    return claimed.issuperset(wanted) and all(is_given(datastore, part) for part in _notes(item, GIVEN))
+    parts = {*_notes(item, GIVEN)}
+    if "meant" in parameters:
+        meant: Meant = parameters["meant"]
+        wanted.update(meant.claims)
+        parts.update(meant.given)
+    return claimed.issuperset(wanted) and all(is_given(datastore, part) for part in parts)
 
 
 def _notes(item: pytest.Item, name: str) -> Iterator[str]:

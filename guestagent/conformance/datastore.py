@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,10 +59,18 @@ class Datastore(abc.ABC):
     :cvar config_contents: the base configuration that comes with a flavour.
     :cvar keeps_data: what is written is there after a restart of the server.
     :cvar backup_strategy: the strategy that an image with the datastore declares.
+    :cvar archive_strategy: the archive strategy of such an image.
     :cvar incremental: its backups can build on each other, with this version of the server.
+    :cvar next_version: one that the image holds beside :attr:`version`, and that an upgrade moves the data to.
     :cvar live: a setting that the running server takes.
     :cvar restart: a setting that waits for a restart.
     :cvar refused: settings that the server refuses.
+    :cvar refused_live: one that its program takes, and that the running server refuses.
+    :cvar unstartable: a base configuration that its program takes, and that the server does not start with.
+    :cvar switched_log: a log that can be switched on and off.
+    :cvar touching: the functions of the plugin that ask the server, by their modules: agents are killed behind them.
+    :cvar configured: files that say how the server is configured, as patterns below the directory.
+    :cvar unfinished: files that are there only while somebody works on something, likewise.
     :cvar untried: why something of what is here cannot be filled in, by its name.
     """
 
@@ -72,10 +80,18 @@ class Datastore(abc.ABC):
     config_contents: ClassVar[str | None] = None
     keeps_data: ClassVar[bool] = True
     backup_strategy: ClassVar[str | None] = None
+    archive_strategy: ClassVar[str | None] = None
     incremental: ClassVar[bool] = False
+    next_version: ClassVar[str | None] = None
     live: ClassVar[Setting | None] = None
     restart: ClassVar[Setting | None] = None
     refused: ClassVar[Sequence[Setting]] = ()
+    refused_live: ClassVar[Setting | None] = None
+    unstartable: ClassVar[str | None] = None
+    switched_log: ClassVar[str | None] = None
+    touching: ClassVar[Mapping[str, Collection[str]]] = {}
+    configured: ClassVar[Sequence[str]] = ()
+    unfinished: ClassVar[Sequence[str]] = ()
     untried: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, directory: Path) -> None:
@@ -91,6 +107,10 @@ class Datastore(abc.ABC):
 
     def write(self, account: Account, key: str, value: str) -> None:
         """Let the account write something."""
+        raise NotImplementedError
+
+    def may_write(self, account: Account) -> bool:
+        """Whether the server takes writes of the account now; anything but a refusal is raised."""
         raise NotImplementedError
 
     def read(self, account: Account, key: str) -> str | None:
@@ -114,6 +134,7 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "enters": ("create_user", "enable_root"),
     "write": ("prepare",),
     "read": ("prepare",),
+    "may_write": ("make_read_only",),
     "setting": ("update_overrides", "apply_overrides"),
     "live": ("apply_overrides",),
     "restart": ("update_overrides",),

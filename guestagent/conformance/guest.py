@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -15,11 +15,13 @@ from guestagent import contract
 from guestagent.conformance.agent import AgentProcess
 from guestagent.conformance.conductor import Conductor, Report
 from guestagent.conformance.datastore import Account, Datastore
+from guestagent.conformance.disk import Disk
 from guestagent.conformance.messages import Bus
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.wire import CallFailed, Failure, Pending, Wire, request_context
-from guestagent.contract.call import OWN, TROVE, VERSIONS
+from guestagent.contract.call import OWN, TROVE, VERSIONS, Call
 from guestagent.system import procfs
+from guestagent.system.procfs import Process
 
 PATIENCE = 90.0
 """Seconds for whatever an agent or a server does."""
@@ -28,6 +30,11 @@ RECENT = 10
 KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/bickering 1"
 """The database and the user that prepare is given, where the plugin has such."""
 ERRORS = "guestagent.contract.errors"
+
+
+def declared_as(call: str) -> Call:
+    """The contract's declaration of a call."""
+    return contract.ALLOWED.get((TROVE, call)) or contract.ALLOWED[OWN, call]
 
 
 class Refused(Exception):
@@ -49,7 +56,12 @@ class Guest:
     :param datastore: as its author describes it.
     :param directory: must not exist; the guest's home, which the server's account can reach.
     :param storage: where the built-in storage strategy keeps backups and published logs.
+
+    :cvar kind_of_agent: what its agent is.
+    :ivar disk: of the machine, where a test has put one.
     """
+
+    kind_of_agent: ClassVar[type[AgentProcess]] = AgentProcess
 
     def __init__(self, datastore: type[Datastore], directory: Path, storage: Path, bus: Bus) -> None:
         self.id = str(uuid.uuid4())
@@ -60,7 +72,7 @@ class Guest:
         exchange = f"conformance-{uuid.uuid4().hex[:8]}"
         self.wire = Wire(bus, exchange)
         self.conductor = Conductor(bus, exchange, {self.id: self.key})
-        self.agent = AgentProcess(
+        self.agent = self.kind_of_agent(
             directory / "agent",
             self.id,
             transport_url=bus.url,
@@ -71,12 +83,16 @@ class Guest:
             python=os.environ.get("GUESTAGENT_PYTHON") or sys.executable,
         )
         self.storage = storage
+        self.disk: Disk | None = None
 
     def _options(self, storage: Path) -> dict[str, dict[str, object]]:
         image: dict[str, object] = {"storage_strategies": "local", "modules": "ping"}
-        strategy = self.datastore.backup_strategy
+        strategies = {
+            "backup_strategies": self.datastore.backup_strategy,
+            "archive_strategies": self.datastore.archive_strategy,
+        }
         ours: dict[str, dict[str, object]] = {
-            "image": image | ({"backup_strategies": strategy} if strategy else {}),
+            "image": image | {option: strategy for option, strategy in strategies.items() if strategy},
             "agent": {"storage_dir": storage, "volume_wait": 0},
         }
         given = self.datastore.options()
@@ -107,6 +123,15 @@ class Guest:
                 process = msgspec.json.decode(record.read_bytes())["process"]
                 return int(process["pid"]) if process else None
         return None
+
+    def processes(self) -> list[Process]:
+        """All processes of the guest but its agent: its server's, and those whose command lines name its home."""
+        agent = self.agent.process.pid if self.agent.running else None
+        home = f"{self.agent.directory.parent}/"
+        known = procfs.look_up(self.server_pid or 0)
+        named = [one for one in procfs.running() if home in " ".join(procfs.command_line(one)) and one.pid != agent]
+        leaders = named if known is None else [known, *named]
+        return list(dict.fromkeys(member for leader in leaders for member in procfs.family(leader)))
 
     # -- asking it
 
@@ -153,7 +178,7 @@ class Guest:
 
     def send(self, method: str, arguments: Mapping[str, Any]) -> tuple[str, Pending | None]:
         """Send a request; its id, and the pending answer of a call."""
-        declared = contract.ALLOWED.get((TROVE, method)) or contract.ALLOWED[OWN, method]
+        declared = declared_as(method)
         namespace = declared.namespaces[0]
         context = request_context(f"notification.{method}" if declared.notifies else None)
         how: dict[str, Any] = {
@@ -265,19 +290,29 @@ class Guest:
         with contextlib.ExitStack() as stack:
             stack.callback(self.wire.close)
             stack.callback(self.conductor.close)
-            stack.callback(self._end_server)
+            stack.callback(self.end_server)
             stack.callback(self.agent.close)
 
-    def _end_server(self) -> None:
-        """Kill what is left, and wait until it has closed its files."""
-        leader = procfs.look_up(self.server_pid or 0)
-        members = procfs.family(leader) if leader else []
-        for member in members:
-            procfs.send_signal(member, signal.SIGKILL)
-        procfs.wait(members, PATIENCE)
+    def end_server(self) -> None:
+        """Kill whatever of the guest is not its agent, and wait until nothing is left of it."""
+        ended: list[Process] = []
+        while members := self.processes():
+            for member in members:
+                procfs.send_signal(member, signal.SIGKILL)
+            procfs.wait(members, PATIENCE)
+            ended += members
+        # A server takes a process id that is still known for its predecessor's, which runs. Who has lost its parent is
+        # known until the machine has taken note; of its own children the agent takes note, when it is not stopped.
+        agent = self.agent.process.pid if self.agent.running else None
+        eventually(
+            lambda: all(now != one or now.parent == agent for one in ended if (now := procfs.look_up(one.pid))),
+            timeout=PATIENCE,
+            message="the machine takes no note of who has ended",
+        )
 
 
-MakeGuest = Callable[[], Guest]
+MakeGuest = Callable[..., Guest]
+"""Makes a guest, or one of a class that derives from it."""
 
 
 def _tells_end_of(report: Report, request_id: str) -> bool:

@@ -9,9 +9,12 @@ import pytest
 from guestagent.conformance.claims import claimed_by, is_meant
 from guestagent.conformance.datastore import Datastore
 from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.disk import MakeDisk, make_disk
 from guestagent.conformance.guest import Guest, MakeGuest
 from guestagent.conformance.messages import Bus
 from guestagent.conformance.rabbit import SERVER, GivenBroker, Rabbit
+
+__all__ = ["bus", "guest", "make_disk", "make_guest"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -49,7 +52,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
 
 
 @pytest.fixture(scope="module")
-def make_guest(bus: Bus, request: pytest.FixtureRequest) -> Iterator[MakeGuest]:
+def make_guest(bus: Bus, request: pytest.FixtureRequest, make_disk: MakeDisk) -> Iterator[MakeGuest]:
     """Makes guests of a module, which share a store for backups; not started. They end with the module."""
     datastore: type[Datastore] = request.module.DATASTORE
     for program in datastore.programs:
@@ -59,8 +62,8 @@ def make_guest(bus: Bus, request: pytest.FixtureRequest) -> Iterator[MakeGuest]:
     guests: list[Guest] = []
     with reachable_directory() as directory:
 
-        def make() -> Guest:
-            guests.append(Guest(datastore, directory / str(len(guests)), directory / "storage", bus))
+        def make(kind: type[Guest] = Guest) -> Guest:
+            guests.append(kind(datastore, directory / str(len(guests)), directory / "storage", bus))
             return guests[-1]
 
         yield make

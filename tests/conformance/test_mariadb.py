@@ -16,6 +16,7 @@ from tests.support import mariadb
 REFUSED = (1044, 1045, 1698, 4151)
 """Access denied: to a database, to anybody, without a password, and because the account is locked."""
 NO_SUCH_TABLE = 1146
+READ_ONLY = 1290
 
 
 class MariaDB(Datastore):
@@ -26,14 +27,33 @@ class MariaDB(Datastore):
     version = "10.11"
     config_contents = "[mysqld]\ninnodb_log_file_size = 4M\ninnodb_buffer_pool_size = 24M\nmax_connections = 60\n"
     backup_strategy = "mariabackup"
+    archive_strategy = "mariadb_binlog"
     incremental = True
     live = Setting("max_connections", 70)
     restart = Setting("performance_schema", value=True, seen=1)
     refused = (Setting("max_connections", "many"), Setting("event_scheduler", "banana"), Setting("datadir", "/tmp"))
 
+    refused_live = Setting("innodb_buffer_pool_size", 1 << 62)
+    unstartable = "innodb_page_size = 8k"
+    switched_log = "general"
+    touching = {"guestagent_mariadb.connection": {"execute", "fetch", "shown_certificate"}}
+    configured = ("config/**/*", "volume/tls/*", "volume/logins-before-mtls.json")
+    unfinished = (
+        ".backup-scratch",
+        ".backup-draft",
+        ".archive-scratch",
+        "trial.cnf",
+        "claim.sql",
+        "lent.cnf",
+        "archiver.cnf",
+    )
+
     def options(self) -> Options:
         found = mariadb.options(self.directory)
         self._port = int(str(found["mariadb"]["port"]))
+        found["mariadb"]["binary_log"] = True
+        # On a full disk a statement waits for room, and the kit not so long.
+        found["mariadb"]["statement_timeout"] = 30
         return found
 
     def enters(self, account: Account) -> bool:
@@ -48,6 +68,15 @@ class MariaDB(Datastore):
     def write(self, account: Account, key: str, value: str) -> None:
         self._ask(account, "CREATE TABLE IF NOT EXISTS notes (name VARCHAR(60) PRIMARY KEY, value TEXT)")
         self._ask(account, "REPLACE INTO notes VALUES (%s, %s)", key, value)
+
+    def may_write(self, account: Account) -> bool:
+        try:
+            self.write(account, "probe", "")
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != READ_ONLY:
+                raise
+            return False
+        return True
 
     def read(self, account: Account, key: str) -> str | None:
         try:

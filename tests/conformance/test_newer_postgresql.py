@@ -1,7 +1,7 @@
 """A newer PostgreSQL as the conformance kit sees it, in what it can do beside the distribution's."""
 
 from guestagent.conformance.datastore import Options
-from guestagent.conformance.suite import TestBackups, pytest_plugins  # noqa: F401
+from guestagent.conformance.suite import TestArchive, TestBackups, pytest_plugins  # noqa: F401
 from tests.conformance.test_postgresql import PSQL, PostgreSQL
 from tests.support import newer_postgresql, postgresql
 

@@ -20,6 +20,7 @@ REFUSED = re.compile(
     r"password authentication failed|no password supplied|pg_hba\.conf rejects|permission denied for database"
 )
 NO_SUCH_TABLE = "42P01"
+READ_ONLY = "25006"
 
 
 class PostgreSQL(Datastore):
@@ -30,12 +31,26 @@ class PostgreSQL(Datastore):
     version = "15"
     config_contents = "shared_buffers = 24MB\nmax_connections = 60\n"
     backup_strategy = "pg_basebackup"
+    archive_strategy = "postgresql_wal"
     live = Setting("work_mem", "7MB")
     restart = Setting("max_connections", 70, seen="70")
     refused = (
         Setting("max_connections", "many"),
         Setting("log_statement", "banana"),
         Setting("data_directory", "/tmp"),
+    )
+
+    unstartable = "shared_preload_libraries = 'klingon'"
+    switched_log = "general"
+    touching = {"guestagent_postgresql.connection": {"execute", "fetch", "check", "session"}}
+    configured = ("config/**/*", "volume/tls/*")
+    unfinished = (
+        ".backup-scratch",
+        ".archiver-scratch",
+        ".data-upgraded",
+        ".data-before-upgrade",
+        "trial.conf",
+        "*-service.conf",
     )
 
     def options(self) -> Options:
@@ -69,6 +84,15 @@ class PostgreSQL(Datastore):
         self._ask(account, "CREATE TABLE IF NOT EXISTS notes (name text PRIMARY KEY, value text)")
         change = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         self._ask(account, f"INSERT INTO notes VALUES ({literal(key)}, {literal(value)}) {change}")
+
+    def may_write(self, account: Account) -> bool:
+        try:
+            self.write(account, "probe", "")
+        except DatabaseError as error:
+            if error.args[0]["C"] != READ_ONLY:
+                raise
+            return False
+        return True
 
     def read(self, account: Account, key: str) -> str | None:
         try:

@@ -27,6 +27,11 @@ class Redis(Datastore):
     restart = Setting("databases", 20, seen="20")
     refused = (Setting("maxclients", "many"), Setting("maxmemory-policy", "banana"), Setting("dir", "/tmp"))
 
+    refused_live = Setting("maxclients", 10_000_000)
+    touching = {"guestagent_redis.client": {"ask", "refusal"}, "guestagent_redis.persistence": {"save"}}
+    configured = ("config/**/*", "volume/tls/*")
+    unfinished = (".backup-scratch", ".backup-draft", "trial.conf", "lent")
+
     def options(self) -> Options:
         found = redis.options(self.directory, self.name)
         self._port, self._tls_port = (int(str(found[self.name][name])) for name in ("port", "tls_port"))
@@ -42,6 +47,15 @@ class Redis(Datastore):
 
     def write(self, account: Account, key: str, value: str) -> None:
         self._ask(account, "SET", key, value)
+
+    def may_write(self, account: Account) -> bool:
+        try:
+            self.write(account, "probe", "")
+        except Refused as refused:
+            if refused.code != "NOREPLICAS":
+                raise
+            return False
+        return True
 
     def read(self, account: Account, key: str) -> str | None:
         found: str | None = self._ask(account, "GET", key)

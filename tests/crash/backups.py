@@ -17,6 +17,7 @@ from guestagent.backup.catalog import Catalog
 from guestagent.backup.keyring import Keyring
 from guestagent.backup.manifest import Manifest
 from guestagent.backup.settings import Settings
+from guestagent.conformance.dying import State, differences
 from guestagent.conformance.poll import eventually
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import GuestAgentError
@@ -25,7 +26,7 @@ from guestagent.storage.local import LocalStorage
 from tests.crash.conftest import MakeGuest
 from tests.crash.guest import Guest, Sent
 from tests.crash.scenarios import PREPARATION, Scenario, fails_and_goes_well_when_asked_again
-from tests.crash.state import TOLD_SECONDS, State, differences, litter
+from tests.crash.state import TOLD_SECONDS, litter
 
 KEY: Final = "0123456789abcdef" * 4
 CONTAINER: Final = "database_backups"

@@ -1,46 +1,25 @@
 """One death in one operation, and what must have become of both."""
 
 import dataclasses
-import difflib
-import pprint
-import zlib
 from collections.abc import Sequence
 from typing import Any, Self
 
 from guestagent import contract
+from guestagent.conformance import dying, killed_agent
+from guestagent.conformance.dying import State, choose, differences, expected_end, told
+from guestagent.conformance.killed_agent import Moment
 from guestagent.conformance.wire import CallFailed, NoReply
 from guestagent.contract.call import OWN, TROVE
 from guestagent.contract.operations import CodePath
-from tests.crash import moments
 from tests.crash.guest import Guest, Sent
-from tests.crash.moments import Moment
 from tests.crash.scenarios import Scenario
-from tests.crash.state import State, differences, litter, state_of
+from tests.crash.state import litter, state_of
 
 REPORT_SECONDS = 15.0
-NEXT_START = ("variable.", "config.last-good/", "config.replaced/", "writable")
-"""What is something else when the server has started anew: what was on disk has come into force, and locks are gone."""
-SAMPLED = 1
-"""Moments of an operation that are tried where not all are: there are two code paths, and many operations."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Undisturbed:
-    """How an operation goes when nobody dies.
-
-    :ivar before: the guest's state at the start, and ``after`` at the end.
-    :ivar passed: the moments of it.
-    :ivar end: ``done`` or ``failed``.
-    """
-
-    before: State
-    after: State
-    passed: list[Moment]
-    end: str
-
-    def without(self, names: tuple[str, ...]) -> Self:
-        """The same without what has such names, or names that begin so."""
-        return dataclasses.replace(self, before=without(self.before, names), after=without(self.after, names))
+class Undisturbed(dying.Undisturbed):
+    """How an operation goes when nobody dies."""
 
     def losing(self, lost: State) -> Self:
         """The same without what the agent held, which has died."""
@@ -68,23 +47,14 @@ def go_undisturbed(guest: Guest, scenario: Scenario) -> Undisturbed:
     return Undisturbed(before, after, [moment for moment in passed if moment.call == scenario.call], details["state"])
 
 
-def choose(passed: Sequence[Moment], name: str, number: int) -> list[Moment]:
-    """So many of the moments, different ones for different names, as far apart as they can be."""
-    start = zlib.crc32(name.encode()) % len(passed)
-    stride = max(1, len(passed) // number)
-    return list(dict.fromkeys(passed[(start + stride * n) % len(passed)] for n in range(min(number, len(passed)))))
-
-
 def die_in(
     guest: Guest,
     scenario: Scenario,
     undisturbed: Undisturbed,
     moment: Moment,
-    server_too: bool = False,
 ) -> list[str]:
     """Have the agent die at a moment of the operation and start another one.
 
-    :param server_too: the server dies with it.
     :returns: what is not as it must be, in words.
     """
     scenario.arrange(guest)
@@ -94,37 +64,25 @@ def die_in(
     reported = len(guest.conductor.reports)
     guest.script.kill_at(moment)
     sent = scenario.send(guest)
-    if moment.kind == moments.INSIDE and not guest.dies(sent):
+    if moment.kind == killed_agent.INSIDE and not guest.dies(sent):
         # A step does not wait every time where it has waited once.
         guest.script.clear()
         return []
     guest.wait_for_death()
-    if server_too:
-        guest.kill_server()
     restarted = len(guest.conductor.reports)
     guest.agent.boot(guest.wire)
     undisturbed = undisturbed.losing(scenario.lost)
-    wanted = expected_end(guest.path, scenario, moment, undisturbed.end)
+    declared = contract.ALLOWED[OWN if scenario.own else TROVE, scenario.call]
+    wanted = expected_end(guest.path, declared, moment, undisturbed.end, resumable=scenario.resumable)
     details = guest.end_of(sent) if wanted is not None else None
     guest.wait_for_rest()
     return [
         *_wrong_end(guest, sent, wanted, details),
-        *_wrong_state(guest, scenario, undisturbed, wanted, server_too),
+        *_wrong_state(guest, scenario, undisturbed, wanted),
         *litter(guest),
         *_untold(guest, scenario, sent, wanted, reported),
         *_wrong_status(guest, restarted),
     ]
-
-
-def expected_end(path: CodePath, scenario: Scenario, moment: Moment, end: str) -> str | None:
-    """What the operation ends as; none: it never was."""
-    declared = contract.ALLOWED[OWN if scenario.own else TROVE, scenario.call]
-    if moment.kind == moments.ACCEPTING:
-        # The broker delivers a cast again. Who calls has no answer, and knows that.
-        return end if declared.cast else None
-    if (path is CodePath.CONVERGENCE and scenario.resumable) or moment.kind == moments.ENDED:
-        return end
-    return "failed"
 
 
 def _wrong_end(guest: Guest, sent: Sent, wanted: str | None, details: dict[str, Any] | None) -> list[str]:
@@ -134,17 +92,13 @@ def _wrong_end(guest: Guest, sent: Sent, wanted: str | None, details: dict[str, 
     return [] if details["state"] == wanted else [f"it is {details['state']} and not {wanted}: {details['error']}"]
 
 
-def _wrong_state(
-    guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None, server_too: bool
-) -> list[str]:
+def _wrong_state(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, wanted: str | None) -> list[str]:
     found = state_of(guest)
-    if server_too:
-        undisturbed, found = undisturbed.without(NEXT_START), without(found, NEXT_START)
     if wanted == "failed" and scenario.given_up is not None:
         return scenario.given_up(guest, undisturbed.after)
     if wanted is not None and wanted == undisturbed.end and (guest.path is CodePath.CONVERGENCE or not scenario.fails):
         return told(differences(undisturbed.after, found))
-    if wanted is None and not server_too:
+    if wanted is None:
         return told(differences(undisturbed.before, found))
     return told(unsettled(scenario, undisturbed, found))
 
@@ -159,25 +113,9 @@ def unsettled(scenario: Scenario, undisturbed: Undisturbed, found: State) -> dic
     }
 
 
-def without(state: State, names: tuple[str, ...]) -> State:
-    """A state without what has such names, or names that begin so."""
-    return {name: value for name, value in state.items() if not name.startswith(names)}
-
-
 def either(undisturbed: Undisturbed, name: str) -> list[Any]:
     """What something is before and after."""
     return [undisturbed.before.get(name), undisturbed.after.get(name)]
-
-
-def told(wrong: dict[str, tuple[Any, Any]]) -> list[str]:
-    """Differences in words."""
-    return [f"{name} is not as it should be:\n{_comparison(*both)}" for name, both in wrong.items()]
-
-
-def _comparison(wanted: object, found: object) -> str:
-    """The lines in which two values differ."""
-    before, after = (pprint.pformat(value, width=120).replace("\\n", "\n").splitlines() for value in (wanted, found))
-    return "\n".join(f"  {line}" for line in difflib.ndiff(before, after) if line[0] in "-+")
 
 
 def _untold(guest: Guest, scenario: Scenario, sent: Sent, wanted: str | None, reported: int) -> list[str]:
@@ -219,7 +157,7 @@ def see_some(guest: Guest, scenario: Scenario, undisturbed: Undisturbed, is_whol
     """
     chosen = [moment for moment in undisturbed.passed if only in str(moment)]
     if not (is_whole or only):
-        chosen = choose(chosen, f"{scenario.name} {guest.path.value}", SAMPLED)
+        chosen = choose(chosen, f"{scenario.name} {guest.path.value}")
     see_each(guest, scenario, undisturbed, chosen)
 
 
@@ -228,18 +166,16 @@ def see_each(
     scenario: Scenario,
     undisturbed: Undisturbed,
     chosen: Sequence[Moment],
-    server_too: bool = False,
 ) -> None:
     """Die at each of the moments.
 
-    :param server_too: see :func:`die_in`.
     :raises AssertionError: something is not as it must be; all of it, by moment. After each such one the guest is
         as new.
     """
     found: list[str] = []
     for moment in chosen:
         try:
-            wrong = die_in(guest, scenario, undisturbed, moment, server_too)
+            wrong = die_in(guest, scenario, undisturbed, moment)
         except (AssertionError, CallFailed, NoReply) as error:
             wrong = [str(error)]
         if wrong:

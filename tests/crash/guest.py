@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import signal
-import sqlite3
 import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,18 +16,14 @@ import pymysql
 from guestagent_mariadb import option_file
 
 from guestagent import contract
-from guestagent.conformance.agent import AgentProcess
-from guestagent.conformance.child import Child
 from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.mortal import MortalAgent
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import NoReply, Pending, Wire, request_context
 from guestagent.contract.call import OWN, TROVE
 from guestagent.contract.operations import CodePath
-from tests.crash import killed_agent
-from tests.crash.moments import Script
 from tests.support import mariadb
-from tests.support.environments import ROOT
 
 KEPT, KEEPER, PASSWORD = "kept", "keeper", "Wee/sleekit 1"
 """A database with a row of data and a user that may read it, which nothing may touch."""
@@ -53,18 +48,8 @@ LOOK_SECONDS = 0.1
 """Between two looks at an agent that is asked for something: each look has it work, on all processors there are."""
 
 
-class CrashingAgent(AgentProcess):
-    """An agent that does what a script says, and otherwise what an agent does."""
-
-    def start(self) -> None:
-        assert not self.running, "the agent runs already"
-        self.write_files()
-        self._process = Child(
-            [str(self.python), "-m", killed_agent.__name__, "--config-dir", str(self.config_dir)],
-            environment=self.environment | {killed_agent.SCRIPT: str(self.directory), "PYTHONPATH": str(ROOT)},
-            directory=self.directory,
-            output=self.log,
-        )
+TOUCHING = {"guestagent_mariadb.connection": {"execute", "fetch", "shown_certificate"}}
+"""The functions of the plugin behind which agents die."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +100,7 @@ class Guest:
         }
         for group, values in (options or {}).items():
             given.setdefault(group, {}).update(values)
-        self.agent = CrashingAgent(
+        self.agent = MortalAgent(
             self.home / "agent",
             self.id,
             transport_url=broker.url,
@@ -124,7 +109,8 @@ class Guest:
             options=given,
         )
         self.options = given[mariadb.DATASTORE]
-        self.script = Script(self.agent.directory)
+        self.script = self.agent.script
+        self.script.look_for(TOUCHING)
         self.beside: list[Callable[[], Mapping[str, Any]]] = []
         wire.declare_guest(self.id)
 
@@ -232,20 +218,11 @@ class Guest:
 
     def wait_for_death(self) -> None:
         """Wait until the script has killed the agent."""
-        ended = self.agent.process.wait(PATIENCE)
-        assert ended == -signal.SIGKILL, f"the agent ended with {ended}:\n{self.agent.tail()}"
+        self.agent.wait_for_death()
 
     def dies(self, sent: Sent) -> bool:
         """Whether the script kills the agent before a request is done."""
-        eventually(lambda: not self.agent.running or self.is_over(sent), timeout=PATIENCE, message=self.agent.tail)
-        return not self.agent.running
-
-    def is_over(self, sent: Sent) -> bool:
-        """Whether the journal has the end of a request, and everybody knows of it."""
-        path = self.agent.state_dir / "journal.db"
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as journal:
-            rows = journal.execute("SELECT 1 FROM operations WHERE request_id = ? AND told", (sent.request_id,))
-            return rows.fetchone() is not None
+        return self.agent.dies(sent.request_id)
 
     def slow_down(self, **limits: int) -> None:
         """Have what moves data from now on go slowly, or not: options of ``[backup]``."""
@@ -375,11 +352,6 @@ class Guest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         self.close()
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a process was stopped, as by a debugger."""
-    return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _version(own: bool) -> str:

@@ -10,17 +10,16 @@ import functools
 import json
 import shutil
 import sqlite3
-import subprocess
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from guestagent.conformance.dying import State, differences
 from guestagent.contract.operations import CodePath
 from tests.crash.guest import FLAVOUR, KEPT, PASSWORD, PREPARE, Guest, Sent
-from tests.crash.state import State, differences, litter, state_of
+from tests.crash.state import litter, state_of
 from tests.support.authority import Authority
 
 OTHER_FLAVOUR = FLAVOUR.replace("max_connections = 60", "max_connections = 90")
@@ -46,7 +45,6 @@ class Scenario:
     :ivar fails: it is refused in its middle.
     :ivar may_stay: what an agent that gives it up leaves as it is, done or not: names of the state, or how they begin.
     :ivar may_differ: what is something else when it was given up; likewise.
-    :ivar forgotten: what is something else when nobody knows any more that it was begun; likewise.
     :ivar given_up: what is wrong when it was given up, in words, where that is not all; gets the state at the end of
         an undisturbed one.
     :ivar resumable: the code path ``convergence`` goes on with it; otherwise it is given up there too.
@@ -63,7 +61,6 @@ class Scenario:
     fails: bool = False
     may_stay: Sequence[str] = ()
     may_differ: Sequence[str] = ()
-    forgotten: Sequence[str] = ()
     given_up: Callable[[Guest, State], list[str]] | None = None
     resumable: bool = True
     lost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -164,8 +161,6 @@ USERS = [
         {"username": "ada", "hostname": "%", "user_attrs": {"name": "ida", "password": "after"}},
         _statements("DROP USER IF EXISTS ida@'%'", *_made("ada", [KEPT])),
         may_stay=["user.ada@", "user.ida@", "grant.ada@", "grant.ida@"],
-        # The new password under the old name: two statements, of which the second one is not done.
-        forgotten=["user.ada@"],
     ),
     Scenario(
         "grant access",
@@ -459,30 +454,6 @@ SNAPSHOTS = [
 
 CONVERSION = Scenario("convert the engine", "convert_engine", {}, _on_legacy, own=True, may_stay=["record.code_path"])
 
-SMALLER = {
-    "ext4": ["mkfs.ext4", "-q", "-F", "DEVICE", "64M"],
-    "xfs": ["mkfs.xfs", "-q", "-f", "-d", "size=310m", "DEVICE"],
-}
-"""How a file system is made that is smaller than its device."""
-DEVICE_MIB = {"ext4": 96, "xfs": 360}
-
-
-def on_a_volume(device: str, point: Path, filesystem: str) -> list[Scenario]:
-    """What can be asked of a volume beside the one that holds the data."""
-    given = {"device_path": device, "mount_point": str(point)}
-    command = [device if part == "DEVICE" else part for part in SMALLER[filesystem]]
-
-    def as_new(guest: Guest) -> None:
-        guest.do("unmount_volume", **given)
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-    mounted = _in_order(as_new, _calls(("mount_volume", given)))
-    return [
-        Scenario("mount a volume", "mount_volume", given, as_new, may_stay=["mounts"]),
-        Scenario("unmount a volume", "unmount_volume", given, mounted, may_stay=["mounts"]),
-        Scenario("grow a volume", "resize_fs", given, as_new, may_stay=["volume."]),
-    ]
-
 
 def on_a_prepared_guest() -> list[Scenario]:
     """What can be asked of an instance that is ready, one after another."""
@@ -549,16 +520,3 @@ REBUILD = Scenario(
 
 BOTH_PATHS = [CodePath.CONVERGENCE, pytest.param(CodePath.LEGACY, marks=pytest.mark.whole)]
 """Parameters of a test that a sample tries on one code path only."""
-
-
-def all_of_them() -> list[Scenario]:
-    """Every scenario there is."""
-    return [*on_a_prepared_guest(), CONVERSION, PREPARATION, REBUILD, *on_a_volume("/dev/none", Path("/none"), "ext4")]
-
-
-def sampled(scenarios: Sequence[Scenario], names: Collection[str]) -> list[Any]:
-    """The scenarios as parameters of a test, those of other names only where everything is tried."""
-    return [
-        pytest.param(scenario, id=scenario.name, marks=[] if scenario.name in names else [pytest.mark.whole])
-        for scenario in scenarios
-    ]

@@ -2,19 +2,17 @@
 
 import contextlib
 import json
-import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pymysql
 
+from guestagent.conformance import journal
+from guestagent.conformance.dying import State
 from guestagent.conformance.poll import eventually
 from tests.crash.guest import KEPT, Guest
-
-State = Mapping[str, Any]
-"""By names with dots: ``users.ada@%``, ``config.1-overrides.cnf``."""
 
 VARIABLES = (
     "max_connections",
@@ -71,15 +69,9 @@ def state_of(guest: Guest) -> State:
     return found
 
 
-def differences(wanted: State, found: State) -> dict[str, tuple[Any, Any]]:
-    """What is not as it should be, by name: what it should be, and what it is."""
-    names = sorted({*wanted, *found})
-    return {name: (wanted.get(name), found.get(name)) for name in names if wanted.get(name) != found.get(name)}
-
-
 def record_of(guest: Guest) -> dict[str, Any]:
     """The instance's record as it is on disk."""
-    rows = _journal(guest, "SELECT record FROM instance")
+    rows = journal.rows(guest.agent.state_dir, "SELECT record FROM instance")
     return dict(json.loads(rows[0][0])) if rows else {}
 
 
@@ -113,16 +105,8 @@ def _strangers(guest: Guest) -> Iterator[str]:
 def _journal_litter(guest: Guest) -> Iterator[str]:
     with contextlib.suppress(AssertionError):
         # The conductor hears of an end after the operation has ended, and the journal last of all.
-        eventually(lambda: not _journal(guest, "SELECT 1 FROM operations WHERE NOT told"), timeout=TOLD_SECONDS)
-    for call, state, told, sealed in _journal(guest, "SELECT call, state, told, sealed IS NOT NULL FROM operations"):
-        if state in ("queued", "running"):
-            yield f"'{call}' is {state} in the journal"
-        if not told:
-            yield f"the end of '{call}' is not told"
-        if sealed:
-            yield f"the journal still has the arguments of '{call}'"
-    if kept := _journal(guest, "SELECT name FROM steps WHERE kept IS NOT NULL"):
-        yield f"the journal still has what was kept for {kept}"
+        eventually(lambda: not [*journal.litter(guest.agent.state_dir)], timeout=TOLD_SECONDS)
+    yield from journal.litter(guest.agent.state_dir)
 
 
 def _complaints(guest: Guest) -> Iterator[str]:
@@ -232,14 +216,3 @@ def _published(guest: Guest) -> dict[str, Any]:
         whole = any(b"".join(one) == log for one in told)
         found[f"published.{about['log_name']}"] = "whole" if whole else "something else"
     return found
-
-
-def _journal(guest: Guest, statement: str) -> list[tuple[Any, ...]]:
-    path = guest.agent.state_dir / "journal.db"
-    if not path.exists():
-        return []
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-    try:
-        return connection.execute(statement).fetchall()
-    finally:
-        connection.close()

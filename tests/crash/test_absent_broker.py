@@ -1,20 +1,20 @@
 """The broker goes away while an operation runs, and is away while the agent dies and starts again."""
 
-import contextlib
 import os
 import signal
-import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
+from guestagent.conformance import journal, killed_agent
+from guestagent.conformance.killed_agent import Moment
+from guestagent.conformance.mortal import is_stopped
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.contract.operations import CodePath
-from tests.crash import backups, moments
+from tests.crash import backups
 from tests.crash.conftest import MakeGuest
-from tests.crash.guest import PATIENCE, Guest, Sent, is_stopped
-from tests.crash.moments import Moment
+from tests.crash.guest import PATIENCE, Guest, Sent
 from tests.crash.scenarios import BOTH_PATHS
 from tests.crash.state import litter
 
@@ -23,7 +23,7 @@ AWAY = {False: 5.0, True: 60.0}
 BACK = 60.0
 """Seconds within which everybody has found a broker that is there again."""
 NAMES = ["absent_1", "absent_2"]
-AMIDST = Moment("create_database", moments.BEGUN, "create databases", "create database 2: 'absent_2'")
+AMIDST = Moment("create_database", killed_agent.BEGUN, "create databases", "create database 2: 'absent_2'")
 
 
 @pytest.fixture(params=BOTH_PATHS, ids=lambda path: path.value)
@@ -113,12 +113,9 @@ def _stopped_amidst(guest: Guest) -> Sent:
 
 def _end(guest: Guest, sent: Sent) -> tuple[str, bool] | None:
     """What the journal says: the state of the operation, and whether its end was told."""
-    path = guest.agent.state_dir / "journal.db"
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as journal:
-        found = journal.execute(
-            "SELECT state, told FROM operations WHERE request_id = ?", (sent.request_id,)
-        ).fetchone()
-    return (found[0], bool(found[1])) if found else None
+    statement = "SELECT state, told FROM operations WHERE request_id = ?"
+    found = journal.rows(guest.agent.state_dir, statement, sent.request_id)
+    return (found[0][0], bool(found[0][1])) if found else None
 
 
 def _stays_alive(guest: Guest, seconds: float) -> None:

@@ -2,11 +2,14 @@
 
 import abc
 import contextlib
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 
 from guestagent.conformance.agent import AgentProcess
+from guestagent.conformance.child import plain_environment
 from guestagent.conformance.conductor import Conductor, Report
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
@@ -73,13 +76,31 @@ class BackedUpInstance(abc.ABC):
                 "backup": {"encryption_key_file": self.keys, "segment_size": 1 << 20},
             },
         )
-
         if key is not None:
             conductor.keys[self.id] = key
 
     @property
     def id(self) -> str:
         return self.agent.guest_id
+
+    def ctl_argv(self, *typed: str) -> list[str]:
+        """``guestagentctl backups``, as it is typed on the guest."""
+        argv = [sys.executable, "-m", "guestagent.cmd.guestagentctl", "backups", *typed]
+        return [*argv, "--config-dir", str(self.agent.config_dir)]
+
+    def ctl(self, *typed: str, code: int = 0) -> str:
+        """What the program says that ends with a code; of an error, its sentence."""
+        done = subprocess.run(
+            self.ctl_argv(*typed),
+            env=plain_environment(self.agent.directory),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
 
     def prepare(self, **arguments: Any) -> Report:
         """Have it prepared; what the conductor hears of the end."""

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.support import apart
+
 REPOSITORY = Path(__file__).parents[2]
 INSIDE = "TEST_CONTAINER"
 """The variable of the environment that says so."""
@@ -20,6 +22,7 @@ BEGUN = "X_NSPAWN_LEADER_PID="
 """Its first process is there."""
 ONE_HIERARCHY = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 """Of control groups: what guests have, and newer systemds insist on, whatever this machine has."""
+GROUPS = Path("/sys/fs/cgroup")
 KERNEL_SETTINGS = "systemd-sysctl.service"
 """A unit that sets what belongs to the kernel, which the container shares."""
 
@@ -76,7 +79,7 @@ def booted(root: Path, arguments: Sequence[str], console: Path, *, until: str = 
     :param until: what of its notifications is waited for.
     """
     name = f"test-{uuid.uuid4().hex[:8]}"
-    with _notifications(name) as notifications:
+    with _control_group(name) as group, _notifications(name) as notifications:
         argv = [
             "systemd-nspawn",
             "--quiet",
@@ -90,7 +93,12 @@ def booted(root: Path, arguments: Sequence[str], console: Path, *, until: str = 
         environment = {**os.environ, **ONE_HIERARCHY, "NOTIFY_SOCKET": f"@{name}"}
         with console.open("wb") as said:
             nspawn = subprocess.Popen(
-                argv, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+                apart.command(group, root, argv),
+                cwd=REPOSITORY,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
             )
         leader: int | None = None
         try:
@@ -155,18 +163,24 @@ def _end(nspawn: "subprocess.Popen[bytes]", leader: int | None) -> None:
             os.kill(leader, signal.SIGKILL)
         nspawn.kill()
         nspawn.wait(60)
-    _remove_groups()
 
 
-def _remove_groups() -> None:
-    """nspawn leaves its empty control groups behind where no systemd runs the machine."""
-    for group in ("payload", "supervisor"):
-        for hierarchy in Path("/sys/fs/cgroup").glob(f"*/{group}"):
-            for directory in sorted(hierarchy.rglob("*/"), reverse=True):
+@contextlib.contextmanager
+def _control_group(name: str) -> Iterator[Path]:
+    """A group of the container's own: where no systemd runs the machine, all containers would share one, and each
+    container's systemd takes its own for its alone."""
+    [own] = [line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")]
+    unified = GROUPS / "unified"
+    group = (unified if unified.exists() else GROUPS) / own.strip("/") / name
+    group.mkdir()
+    try:
+        yield group
+    finally:
+        # nspawn leaves its empty ones behind, in each hierarchy.
+        for found in list(GROUPS.rglob(name)):
+            for directory in sorted([found, *found.rglob("*/")], reverse=True):
                 with contextlib.suppress(OSError):
                     directory.rmdir()
-            with contextlib.suppress(OSError):
-                hierarchy.rmdir()
 
 
 def _tool(*argv: str) -> None:

@@ -47,16 +47,22 @@ def build_wheel(folder: str) -> Path:
 
     :param folder: relative to the root of the tree; ``.`` is the runtime.
     """
-    # Each worker of a run has its own: another one may be installing from its.
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "only")
-    wheels = WORK / "wheels" / f"of-{folder.replace('/', '-')}-{worker}"
+    of_folder = WORK / "wheels" / f"of-{folder.replace('/', '-')}"
     with _locked(WORK / "wheels.lock"), tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         shutil.copytree(ROOT / folder, source, ignore=NOT_SOURCE)
-        shutil.rmtree(wheels, ignore_errors=True)
-        _pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
+        wheels = of_folder / _digest_of(source)
+        if not list(wheels.glob("*.whl")):
+            shutil.rmtree(of_folder, ignore_errors=True)
+            _pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
     (wheel,) = wheels.glob("*.whl")
     return wheel
+
+
+def _digest_of(source: Path) -> str:
+    """What a folder holds, in short."""
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    return _digest([f"{path.relative_to(source)} {_content(str(path))}" for path in files])[:16]
 
 
 def _pip(*arguments: str) -> None:

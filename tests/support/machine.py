@@ -1,15 +1,19 @@
 """A machine for one guest, without an agent's process: everything of it in one directory, and managers that know it."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from oslo_config import cfg
 
 from guestagent import conf as runtime_options
 from guestagent.capabilities.server import ManagedServer
+from guestagent.conformance.directories import reachable_directory
 from guestagent.contract.context import RequestContext
+from guestagent.contract.databases import Database
 from guestagent.contract.states import ServiceStatus
+from guestagent.contract.users import User
 from guestagent.guest import Guest
 from guestagent.modules.ping import PingDriver
 from guestagent.operations.instance import InstanceRecord
@@ -19,6 +23,7 @@ from guestagent.system.plain import PlainControl
 from tests.support.code_path import journaled, operations
 
 CONTEXT = RequestContext({"is_admin": True, "request_id": "req-test"})
+PASSWORD = "Wee/sleekit 1"
 
 Manager = TypeVar("Manager", bound=ManagedServer)
 
@@ -37,6 +42,7 @@ class Machine(Generic[Manager]):
         self.datastore = datastore
         self.state_dir = directory / "state"
         self.backup_strategies: tuple[str, ...] = ()
+        self.archive_strategies: tuple[str, ...] = ()
         self.reports: list[ServiceStatus] = []
         self.processes = PlainControl(directory / "processes")
         self.conf = cfg.ConfigOpts()
@@ -79,6 +85,7 @@ class Machine(Generic[Manager]):
                 storage={"local": LocalStorage(self.conf)},
                 modules={"ping": PingDriver()},
                 backup_strategies=self.backup_strategies,
+                archive_strategies=self.archive_strategies,
                 report=self.reports.append,
             )
         )
@@ -86,3 +93,32 @@ class Machine(Generic[Manager]):
     def close(self) -> None:
         """Stop the server, if it runs."""
         self.manager().stop_server()
+
+
+AnyMachine = TypeVar("AnyMachine", bound=Machine[Any])
+
+
+@contextlib.contextmanager
+def opened(kind: Callable[..., AnyMachine], **settings: Any) -> Iterator[AnyMachine]:
+    """A machine on which nothing has happened yet.
+
+    :param kind: makes it in a directory.
+    :param settings: what it takes beside that.
+    """
+    with reachable_directory() as directory:
+        made = kind(directory, **settings)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def prepare(manager: ManagedServer, **arguments: Any) -> None:
+    """What the control plane sends to a new machine."""
+    given: dict[str, Any] = {"packages": "", "databases": [], "memory_mb": 512, "users": []}
+    manager.prepare(CONTEXT, **{**given, **arguments})
+
+
+def user(name: str, password: str = PASSWORD, host: str | None = None, databases: tuple[str, ...] = ()) -> User:
+    """A user as it travels."""
+    return User(name, host, password, [Database(database) for database in databases])

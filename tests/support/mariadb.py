@@ -1,36 +1,20 @@
 """How a MariaDB guest is configured to be one of many on a machine."""
 
-import os
-import shutil
 from pathlib import Path
 
-from guestagent.conformance.ports import LOOPBACK, free_port
+from guestagent.conformance.ports import LOOPBACK
+from tests.support.family import Family, server_options
 
 DATASTORE = "mariadb"
 ACCOUNT = "mysql"
 
 
 def options(directory: Path) -> dict[str, dict[str, object]]:
-    """Options that keep everything of the server in one directory and on a port of its own.
+    """A guest's options; see :func:`tests.support.family.server_options`."""
+    own = {"bind_address": LOOPBACK, "socket": directory / "run" / "server.sock"}
+    return {DATASTORE: {**server_options(directory, ACCOUNT), **own}}
 
-    :param directory: must exist and be reachable for the server's account; short, because the path
-        of a socket holds about a hundred characters.
-    """
-    is_root = os.geteuid() == 0
-    data, run, log = (directory / name for name in ("volume", "run", "log"))
-    for path in (data, run, log):
-        path.mkdir()
-        if is_root:
-            shutil.chown(path, ACCOUNT, ACCOUNT)
-    return {
-        "mariadb": {
-            "mount_point": data,
-            "device_path": "",
-            "account": ACCOUNT if is_root else "",
-            "port": free_port(),
-            "bind_address": LOOPBACK,
-            "socket": run / "server.sock",
-            "config_dir": directory / "config",
-            "log_dir": log,
-        }
-    }
+
+FAMILY = Family(
+    DATASTORE, options, ("pymysql",), ("backup/mariabackup", "backup/mariadb_dump", "archive/mariadb_binlog")
+)

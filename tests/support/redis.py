@@ -1,38 +1,22 @@
 """How a Redis or Valkey guest is configured to be one of many on a machine."""
 
-import os
 import shutil
 from pathlib import Path
 
 from guestagent.conformance.ports import LOOPBACK, free_port
+from tests.support.family import Family, server_options
 
 DATASTORE = "redis"
-INSTALLED = [name for name in ("redis", "valkey") if shutil.which(f"{name}-server")]
+SERVERS = ("redis", "valkey")
+INSTALLED = [name for name in SERVERS if shutil.which(f"{name}-server")]
 """Not every distribution has both; where there are both, both are tried."""
+MISSING = [name for name in SERVERS if name not in INSTALLED]
 
 
 def options(directory: Path, datastore: str = DATASTORE) -> dict[str, dict[str, object]]:
-    """Options that keep everything of the server in one directory and on ports of its own.
+    """A guest's options; see :func:`tests.support.family.server_options`."""
+    own = {"tls_port": free_port(), "bind_address": LOOPBACK, "socket": directory / "run" / "server.sock"}
+    return {datastore: {**server_options(directory, datastore), **own}}
 
-    :param directory: must exist and be reachable for the server's account; short, because the path
-        of a socket holds about a hundred characters.
-    """
-    is_root = os.geteuid() == 0
-    data, run, log = (directory / name for name in ("volume", "run", "log"))
-    for path in (data, run, log):
-        path.mkdir()
-        if is_root:
-            shutil.chown(path, datastore, datastore)
-    return {
-        datastore: {
-            "mount_point": data,
-            "device_path": "",
-            "account": datastore if is_root else "",
-            "port": free_port(),
-            "tls_port": free_port(),
-            "bind_address": LOOPBACK,
-            "socket": run / "server.sock",
-            "config_dir": directory / "config",
-            "log_dir": log,
-        }
-    }
+
+FAMILY = Family(DATASTORE, options, ("guestagent_redis.resp",), ("backup/redis_rdb",), ("valkey",))

@@ -7,7 +7,7 @@ from typing import Any
 
 from guestagent.capabilities.configuration import BASE, OVERRIDES, ConfigurationFiles
 from guestagent.capabilities.server import ManagedServer, Preparation
-from guestagent.contract.errors import InvalidValue, SystemFailure
+from guestagent.contract.errors import DatastoreDown, InvalidValue, SystemFailure
 from guestagent.guest import Guest
 from guestagent.operations.plan import Step
 from guestagent.system import command
@@ -42,7 +42,7 @@ class MemcachedManager(ManagedServer):
     def answers(self) -> bool:
         try:
             return self._ask("version").startswith("VERSION ")
-        except OSError:
+        except DatastoreDown:
             return False
 
     def prepare_steps(self, preparation: Preparation) -> Sequence[Step]:
@@ -85,6 +85,9 @@ class MemcachedManager(ManagedServer):
         return [self._options.program, *(f"--{name}={value}" for name, value in values)]
 
     def _ask(self, request: str) -> str:
-        with socket.create_connection((self._options.address, self._options.port), timeout=2) as connection:
-            connection.sendall(f"{request}\r\n".encode())
-            return connection.makefile().readline().strip()
+        try:
+            with socket.create_connection((self._options.address, self._options.port), timeout=2) as connection:
+                connection.sendall(f"{request}\r\n".encode())
+                return connection.makefile().readline().strip()
+        except OSError as error:
+            raise DatastoreDown(datastore="memcached", problem=str(error)) from error

@@ -1,10 +1,13 @@
 """Backups: made, told to the control plane, and restored into another instance."""
 
+import datetime
+import time
 import uuid
 from typing import Any
 
 from guestagent.conformance.claims import claims, given
 from guestagent.conformance.guest import Guest, MakeGuest
+from guestagent.conformance.poll import eventually
 
 
 def wanted(guest: Guest, **parts: Any) -> dict[str, Any]:
@@ -25,6 +28,15 @@ def told(guest: Guest, backup_id: str) -> list[dict[str, Any]]:
     """What the conductor has heard of a backup."""
     reports = guest.conductor.of(guest.id, "update_backup")
     return [dict(report.args) for report in reports if report.args["backup_id"] == backup_id]
+
+
+def made(guest: Guest) -> dict[str, Any]:
+    """Have a full backup made; what the control plane says of it to an instance that begins with it."""
+    info = wanted(guest)
+    guest.do("create_backup", backup_info=info)
+    ended = told(guest, info["id"])[-1]
+    location = {name: ended[name] for name in ("location", "checksum")}
+    return {"id": info["id"], "type": "full", "storage_driver": "local", **location}
 
 
 @claims("create_backup")
@@ -84,5 +96,51 @@ class TestBackups:
         other.agent.boot(other.wire)
         lacking = {"databases": [], "users": [], "backup_info": {**missing, "storage_driver": "local"}}
         other.refusal("prepare", {**other.preparation(), **lacking})
+        other.wait_for_status("failed to spawn")
+        other.close()
+
+
+def next_second() -> str:
+    """The time, in a second of its own: whatever was done is older, and whatever will be done is younger."""
+
+    def wait() -> int:
+        begun = int(time.time())
+        return eventually(lambda: now if (now := int(time.time())) > begun else 0)
+
+    found = datetime.datetime.fromtimestamp(wait(), datetime.UTC).isoformat()
+    wait()
+    return found
+
+
+@claims("archive_logs", "recovery_window", "create_backup")
+@given("archive_strategy", "write", "read")
+class TestArchive:
+    """Logs in the built-in store, and data as they were between two changes."""
+
+    def test_an_instance_begins_between_two_changes(self, guest: Guest, make_guest: MakeGuest) -> None:
+        assert guest.do("archive_logs")["state"] == "good"
+        backup = made(guest)
+        guest.datastore.write(guest.account, "before-the-moment", "data")
+        moment = next_second()
+        guest.datastore.write(guest.account, "after-the-moment", "data")
+        state = guest.do("archive_logs")
+        assert (state["state"], state["waiting_logs"]) == ("good", 0)
+        window = guest.do("recovery_window")["window"]
+        [gap] = [one["gap"] for one in window["backups"] if one["id"] == backup["id"]]
+        assert gap is None
+
+        other = make_guest()
+        other.prepare(databases=[], users=[], backup_info={**backup, "recover_to": moment})
+        assert other.datastore.read(other.account, "before-the-moment") == "data"
+        assert other.datastore.read(other.account, "after-the-moment") is None
+        other.close()
+
+    def test_what_is_outside_of_the_window_is_refused(self, guest: Guest, make_guest: MakeGuest) -> None:
+        backup = made(guest)
+        other = make_guest()
+        other.agent.boot(other.wire)
+        info = {**backup, "recover_to": "2001-01-01T00:00:00Z"}
+        wanted = {**other.preparation(), "databases": [], "users": [], "backup_info": info}
+        assert "2001-01-01" in other.refusal("prepare", wanted).sentence
         other.wait_for_status("failed to spawn")
         other.close()

@@ -45,6 +45,17 @@ class TestConfiguration:
         guest.do("restart")
         assert seen(guest, live) == before
 
+    @claims("apply_overrides")
+    @given("refused_live")
+    def test_what_only_the_running_server_refuses_does_not_wait_on_disk(self, guest: Guest) -> None:
+        wrong = guest.datastore.refused_live
+        assert wrong is not None
+        before = seen(guest, wrong)
+        guest.do("update_overrides", overrides=wrong.overrides)
+        assert guest.refusal("apply_overrides", overrides=wrong.overrides).kind == "InvalidValue"
+        guest.do("restart")
+        assert seen(guest, wrong) == before
+
     @given("restart")
     def test_another_waits_for_a_restart(self, guest: Guest) -> None:
         waiting = guest.datastore.restart
@@ -93,6 +104,18 @@ class TestConfiguration:
 @given("restart", "setting")
 class TestFlavour:
     """The configuration that comes with the flavour, and the user's under it."""
+
+    @given("unstartable")
+    def test_one_that_the_server_does_not_start_with_leaves_the_previous_one(self, guest: Guest) -> None:
+        kept = guest.datastore.restart
+        assert kept is not None
+        before = seen(guest, kept)
+        guest.do("stop_db")
+        contents = {"config_contents": f"{guest.datastore.config_contents or ''}\n{guest.datastore.unstartable}\n"}
+        arguments = {"config_contents": contents, "ds_version": guest.datastore.version}
+        assert guest.refusal("start_db_with_conf_changes", arguments).kind == "InvalidValue"
+        assert guest.status() == "healthy"
+        assert seen(guest, kept) == before
 
     def test_the_users_part_survives_a_new_flavour(self, guest: Guest) -> None:
         kept = guest.datastore.restart

@@ -1,15 +1,35 @@
 """From an empty machine to a running server, its starts and stops, and the deaths of both."""
 
-from collections.abc import Iterator
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from guestagent.conformance.claims import claims, given
-from guestagent.conformance.guest import Guest, MakeGuest
+from guestagent.conformance.guest import PASSWORD, Guest, MakeGuest
 from guestagent.conformance.poll import eventually
+from guestagent.conformance.suite import users
+from guestagent.system import procfs
 
-LATE: dict[str, dict[str, object]] = {"create_database": {"databases": [{"_name": "late"}]}}
-"""Arguments of calls for which nobody is there."""
+BRIEFLY = 10.0
+"""Seconds in which it is told that a server does not answer."""
+
+LATE: Mapping[str, Callable[[Guest], Mapping[str, Any]]] = {
+    "list_databases": lambda guest: {},
+    "create_database": lambda guest: {"databases": [{"_name": "late"}]},
+    "list_users": lambda guest: {},
+    "create_user": lambda guest: {"users": [{"_name": "late", "_password": PASSWORD, "_databases": []}]},
+    "enable_root": lambda guest: {},
+    "apply_overrides": lambda guest: {"overrides": guest.datastore.live.overrides if guest.datastore.live else {}},
+    "make_read_only": lambda guest: {"read_only": True},
+    "ssl_show": lambda guest: {},
+    "pre_upgrade": lambda guest: {},
+    "pre_create_backup": lambda guest: {},
+}
+"""Calls for which nobody is there when the server is down, with their arguments."""
 
 
 def write(guest: Guest) -> None:
@@ -21,6 +41,21 @@ def check_written(guest: Guest) -> None:
     """It is still there after the server has started anew, where the datastore keeps data."""
     if type(guest.datastore).keeps_data:
         assert guest.datastore.read(guest.account, "lasting") == "data"
+
+
+@contextlib.contextmanager
+def frozen(guest: Guest) -> Iterator[None]:
+    """Have the server stand still as long as the block lasts, with all its processes."""
+    leader = procfs.look_up(guest.server_pid or 0)
+    assert leader is not None, "no server runs"
+    members = procfs.family(leader)
+    for member in members:
+        procfs.send_signal(member, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for member in members:
+            procfs.send_signal(member, signal.SIGCONT)
 
 
 @claims("prepare")
@@ -49,8 +84,11 @@ class TestPrepare:
     def test_before_prepare_nothing_is_done(self, make_guest: MakeGuest) -> None:
         blank = make_guest()
         blank.agent.boot(blank.wire)
+        for number in range(2):
+            blank.wait_for_status("building", after=number)
         assert blank.refusal("restart").kind == "NotPrepared"
         assert blank.status() == "building"
+        assert set(blank.conductor.statuses(blank.id)) == {"building"}
         blank.close()
 
 
@@ -89,10 +127,54 @@ class TestStartsAndStops:
         guest.do("start_db_with_conf_changes", config_contents=contents, ds_version=guest.datastore.version)
         assert guest.status() == "healthy"
 
-    @pytest.mark.parametrize("claimed", ["list_users", "list_databases", "enable_root", "create_database"])
-    def test_a_server_that_is_down_is_said_to_be_down(self, guest: Guest, claimed: str) -> None:
+
+@claims("restart", "stop_db")
+class TestDown:
+    """A server that is stopped, and calls that would need it."""
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def stopped(cls, guest: Guest) -> Iterator[None]:
         guest.do("stop_db")
-        assert guest.refusal(claimed, LATE.get(claimed, {})).kind == "DatastoreDown"
+        yield
+        guest.do("restart")
+
+    @pytest.mark.parametrize("claimed", LATE)
+    def test_it_is_said_to_be_down(self, guest: Guest, claimed: str) -> None:
+        assert guest.refusal(claimed, LATE[claimed](guest)).kind == "DatastoreDown"
+
+    @claims("get_filesystem_stats")
+    def test_its_volume_is_measured_all_the_same(self, guest: Guest) -> None:
+        assert guest.do("get_filesystem_stats", fs_path=None)["total_blocks"] > 0
+
+
+@claims("make_read_only", "restart")
+@given("may_write")
+class TestReadOnly:
+    """Writes of users, refused and taken again."""
+
+    @pytest.fixture(autouse=True)
+    def writable(self, guest: Guest) -> Iterator[None]:
+        yield
+        guest.do("make_read_only", read_only=False)
+
+    def test_it_holds_over_restarts_until_it_is_lifted(self, guest: Guest) -> None:
+        assert guest.datastore.may_write(guest.account)
+        for _ in range(2):
+            guest.do("make_read_only", read_only=True)
+        assert not guest.datastore.may_write(guest.account)
+        guest.do("restart")
+        assert not guest.datastore.may_write(guest.account)
+        guest.do("make_read_only", read_only=False)
+        assert guest.datastore.may_write(guest.account)
+        guest.do("restart")
+        assert guest.datastore.may_write(guest.account)
+
+    @claims("create_user", "delete_user", "list_users")
+    def test_the_agent_goes_on_managing(self, guest: Guest) -> None:
+        guest.do("make_read_only", read_only=True)
+        guest.do("create_user", users=[users.user("meanwhile")])
+        users.drop(guest, "meanwhile")
 
 
 @claims("prepare", "restart")
@@ -107,6 +189,15 @@ class TestDeaths:
         guest.wait_for_status("crashed", after=heard)
         eventually(lambda: guest.server_pid not in (pid, None) and guest.status() == "healthy", timeout=60)
         check_written(guest)
+
+    def test_a_server_that_does_not_answer_is_blocked_and_asked_briefly(self, guest: Guest) -> None:
+        heard = guest.heard
+        with frozen(guest):
+            guest.wait_for_status("blocked", after=heard)
+            asked = time.monotonic()
+            assert guest.status() == "blocked"
+            assert time.monotonic() - asked < BRIEFLY
+        eventually(lambda: guest.status() == "healthy", timeout=60)
 
     @given("write", "read")
     def test_a_server_outlives_its_agent(self, guest: Guest) -> None:

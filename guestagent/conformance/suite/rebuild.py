@@ -6,6 +6,16 @@ from guestagent.conformance.claims import claims, given
 from guestagent.conformance.guest import Guest, MakeGuest
 
 
+def lose_root_disk(guest: Guest) -> None:
+    """Stop everything, and have an agent start on a machine that has nothing but the volume."""
+    guest.do("stop_db")
+    guest.agent.terminate()
+    for directory in (guest.agent.state_dir, guest.agent.directory / "run"):
+        shutil.rmtree(directory)
+    guest.datastore.lose_root_disk()
+    guest.agent.boot(guest.wire)
+
+
 @claims("rebuild", "stop_db")
 @given("lose_root_disk", "write", "read")
 class TestRebuild:
@@ -15,7 +25,7 @@ class TestRebuild:
         guest = make_guest()
         guest.prepare()
         guest.datastore.write(guest.account, "lasting", "data")
-        self.lose_root_disk(guest)
+        lose_root_disk(guest)
         assert guest.status() == "building"
         contents = guest.datastore.config_contents
         guest.do("rebuild", ds_version=guest.datastore.version, config_contents=contents, config_overrides={})
@@ -25,11 +35,3 @@ class TestRebuild:
         guest.do("restart")
         assert guest.status() == "healthy"
         guest.close()
-
-    def lose_root_disk(self, guest: Guest) -> None:
-        guest.do("stop_db")
-        guest.agent.terminate()
-        for directory in (guest.agent.state_dir, guest.agent.directory / "run"):
-            shutil.rmtree(directory)
-        guest.datastore.lose_root_disk()
-        guest.agent.boot(guest.wire)

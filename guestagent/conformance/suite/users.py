@@ -128,6 +128,17 @@ class TestUsers:
         drop(guest, f"{somebody}x")
 
     @claims("update_attributes")
+    def test_one_attribute_leaves_the_others(self, guest: Guest, somebody: str) -> None:
+        host = host_of(guest, somebody)
+        renamed = f"{somebody}x"
+        guest.do("update_attributes", username=somebody, hostname=host, user_attrs={"name": renamed})
+        assert self.enters(guest, renamed)
+        for attributes in ({"password": "new"}, {}):
+            guest.do("update_attributes", username=renamed, hostname=host, user_attrs=attributes)
+            assert self.enters(guest, renamed, "new")
+        drop(guest, renamed)
+
+    @claims("update_attributes")
     @pytest.mark.parametrize(
         ("attributes", "kind"),
         [
