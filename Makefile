@@ -8,14 +8,19 @@ DISTRIBUTIONS := . $(PLUGINS) elements tests/support/datastore_sleeper
 PACKAGES := guestagent $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /guestagent_*/__init__.py,$(PLUGINS))))
 
 DEMO_PACKAGES := mariadb-server
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mariadb-backup memcached mount patchelf pgbackrest postgresql rabbitmq-server \
-	redis-server systemd systemd-container util-linux xfsprogs zstd
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs file mount patchelf rabbitmq-server systemd systemd-container util-linux xfsprogs zstd
+TEST_PACKAGES += mariadb-backup
+TEST_PACKAGES += memcached
+TEST_PACKAGES += pgbackrest postgresql
+TEST_PACKAGES += redis-server
 BACKPORTS := valkey-server
 BENCH_PACKAGES := strace
 IMAGE_PACKAGES := debootstrap dmsetup fdisk genisoimage gdisk iproute2 kpartx mmdebstrap parted qemu-system-x86 \
 	qemu-utils sudo
 
-ON_BOTH_PATHS := tests/conformance tests/functional/mariadb tests/functional/postgresql tests/functional/redis tests/functional/rpc tests/functional/service tests/interop
+# The functional tests of a datastore have its name.
+ON_BOTH_PATHS := tests/conformance tests/functional/rpc tests/functional/service tests/interop \
+	$(patsubst datastores/%/setup.cfg,tests/functional/%,$(wildcard datastores/*/setup.cfg))
 
 PIP := $(BIN)/python -m pip install --quiet --quiet --constraint tests/constraints.txt
 # mypy finds only what has its folder on the path; guestagent/backup lies in one that is there, and must not be one itself.
@@ -26,6 +31,8 @@ PYTEST := $(BIN)/python -m pytest --timeout=300 --numprocesses=4 --dist=loadfile
 # One process, and so one image for all tests of it.
 TEST_IMAGES := $(PYTEST) --numprocesses=0 --timeout=1800 tests/image
 IMAGES ?=
+# The tests of the kit that try more when that is asked for.
+DEADLY := TestCrash or TestServerDies or TestPowerCut or TestFull or TestRepetition or TestNextVersion
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -40,7 +47,7 @@ demo: demo-packages venv ## Show the main job on a real MariaDB; TRANSPORT_URL=r
 
 .PHONY: test
 test: deps venv lint ## Install what the tests need, check the style, run all tests.
-	@$(PYTEST) tests/functional/service tests/functional tests/crash tests/conformance tests/interop tests/isolation tests/unit
+	@$(PYTEST) tests/conformance tests/isolation tests/functional/service tests/functional tests/crash tests/interop tests/unit
 	@echo "Once more on the code path 'convergence': all tests in which a guest changes something"
 	@TEST_ENGINE=convergence $(PYTEST) $(ON_BOTH_PATHS)
 
@@ -65,8 +72,10 @@ isolation: deps venv ## Run the tests of what a fresh installation holds and imp
 	@$(PYTEST) tests/isolation
 
 .PHONY: test-crash
-test-crash: deps venv ## Kill the agent at every moment of every operation; `make test` tries a sample.
+test-crash: deps venv ## Kill agents and servers at every moment of every operation; `make test` tries a sample.
 	@$(PYTEST) --timeout=7200 --crash=whole tests/crash
+	@TEST_CRASH=whole $(PYTEST) --timeout=7200 tests/conformance -k "$(DEADLY)"
+	@TEST_CRASH=whole TEST_ENGINE=convergence $(PYTEST) --timeout=7200 tests/conformance -k "$(DEADLY)"
 
 .PHONY: test-image
 test-image: deps image-packages venv ## Build the MariaDB image, boot it, and live through a backup in it.

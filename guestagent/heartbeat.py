@@ -28,7 +28,8 @@ class Heartbeat:
         self._conductor = conductor
 
     def beat(self) -> None:
-        """Say it now, and see to a server that is down and should not be."""
+        """Say it now, and see to what is not as it should be: a server that is down, a journal that had no room."""
+        self._operations.note_ends()
         status = self._manager.reported_status()
         self._conductor.heartbeat(status)
         if status is ServiceStatus.CRASHED and self._operations.current is None:

@@ -18,9 +18,6 @@ from guestagent.system import files
 
 LOG = log.getLogger(__name__)
 
-PLUGIN_API = (1, 0)
-"""The version of the interface between runtime and plugins; a plugin's packaging says which it needs."""
-
 
 class BaseDatastoreManager(
     contract.Agent,
@@ -117,7 +114,7 @@ class BaseDatastoreManager(
     def describe(self, context: RequestContext) -> dict[str, Any]:
         from guestagent.plugins.description import describe
 
-        return describe(self)
+        return describe(self.guest, type(self), self.supports)
 
     def get_status(self, context: RequestContext) -> AgentStatus:
         record, running = self.guest.record.current, self.guest.operations.current

@@ -12,12 +12,15 @@ import pytest
 
 from guestagent.conformance.agent import AgentProcess
 from guestagent.conformance.conductor import Conductor
+from guestagent.conformance.disk import make_disk
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
 from guestagent.system import threads
 
 # As the agent's own commands do: before any other conftest or test imports an oslo library.
 threads.select()
+
+__all__ = ["make_disk"]
 
 ENTIRE = bool(os.environ.get("CI"))
 """Whether a test that is left out counts as one that failed."""

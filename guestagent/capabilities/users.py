@@ -218,10 +218,9 @@ class Users(DataVolume, abc.ABC, Generic[Account]):
         databases = [self.own_database(database.name) for database in user.databases]
         kept = self.digest(user.password, account)
 
-        def create() -> None:
+        def require() -> None:
             if self.account_exists(account):
                 raise AlreadyExists(subject=f"User '{account}'")
-            self.create_account(account, kept)
 
         def take_back(existed: bool | None) -> None:
             if not existed and self.account_exists(account):
@@ -230,7 +229,15 @@ class Users(DataVolume, abc.ABC, Generic[Account]):
         def exists() -> bool:
             return self.account_exists(account)
 
-        return [Step("create it", create, exists, keep=exists, undo=take_back), self._grant_step(account, databases)]
+        create = Step(
+            "create it",
+            lambda: self.create_account(account, kept),
+            require=require,
+            done=exists,
+            keep=exists,
+            undo=take_back,
+        )
+        return [create, self._grant_step(account, databases)]
 
     def _grant_step(self, account: Account, databases: Sequence[str]) -> Step:
         def grant() -> None:

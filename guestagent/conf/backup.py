@@ -36,14 +36,15 @@ OPTIONS: list[cfg.Opt] = [
         "archive_purge_after",
         default=3600,
         min=-1,
-        help="Seconds after which the server may remove a log that is in the store; -1: the agent never asks it to.",
+        help="Seconds after which the server may remove a log that is in the store; -1: it may keep it at any age.",
     ),
     cfg.IntOpt(
         "archive_keep_bytes",
         default=1 << 33,
         min=0,
-        help="Bytes of closed logs that may wait on the server for a store that is away; more of them are told in the "
-        "log as critical, and archive_at_limit says what is done. 0: any number.",
+        help="Bytes of closed logs that stay on the server. What is in the store goes first, at any age. Where more of "
+        "them wait for a store that is away, that is told in the log as critical, and archive_at_limit says what is "
+        "done. 0: any number.",
     ),
     cfg.StrOpt(
         "archive_at_limit",

@@ -11,9 +11,9 @@ class ConvergenceEngine(Engine):
     """Goes on with the first step that is not done."""
 
     def is_done(self, step: Step, record: StepRecord | None) -> bool:
-        if not self.operation.resumed:
+        if not self.operation.resumed or record is None:
             return False
-        if record is not None and record.state == DONE and not step.volatile:
+        if record.state == DONE and not step.volatile:
             return True
         return step.done is not None and step.done()
 

@@ -102,6 +102,8 @@ class Engine(abc.ABC):
             return
         started = time.monotonic()
         LOG.debug("%s: %s", plan.name, step.name)
+        if record is None and step.require is not None:
+            step.require()
         kept = record.kept if record else step.keep() if step.keep else None
         self.note_begin(plan, step, kept)
         begun.append((step, kept))

@@ -135,15 +135,17 @@ class Journal:
     def end(self, operation: Operation) -> None:
         """It has ended. What it was asked for is forgotten, as soon as everybody who should has been told.
 
+        Repeating it is safe, also when everybody has been told meanwhile.
+
         :raises SystemFailure: the disk refuses.
         """
         if operation.request is None:
             return
         told = operation.request.awaited
         with self._store.change() as connection:
-            now = time.time()
+            now = operation.ended_at or time.time()
             connection.execute(
-                "UPDATE operations SET state = ?, updated = ?, ended = ?, error = ?, told = ?,"
+                "UPDATE operations SET state = ?, updated = ?, ended = ?, error = ?, told = max(told, ?),"
                 " sealed = CASE WHEN ? THEN NULL ELSE sealed END WHERE id = ?",
                 (
                     operation.state.value,

@@ -68,6 +68,7 @@ class Operation(msgspec.Struct, eq=False):
     percent: float | None = None
     cancellable: bool = True
     accepted_at: float = msgspec.field(default_factory=time.time)
+    ended_at: float | None = None
     started: threading.Event = msgspec.field(default_factory=threading.Event)
     interruption: Interruption = msgspec.field(default_factory=Interruption)
     _clock: float = 0.0
@@ -83,6 +84,16 @@ class Operation(msgspec.Struct, eq=False):
         self.state = OperationState.RUNNING
         self.cancellable = False
         self._clock = time.monotonic()
+
+    def end(self, error: GuestAgentError | None) -> None:
+        """It has ended.
+
+        :param error: with what; none: it is done.
+        """
+        self.cancellable = False
+        self.error = error
+        self.state = OperationState.after(error)
+        self.ended_at = time.time()
 
     def cancel(self) -> None:
         """End it before its next step, or out of what it waits for.

@@ -11,8 +11,8 @@ class Step(msgspec.Struct, frozen=True):
 
     :ivar name: what it does, in words that fit "… done"; no other step of its plan has it.
     :ivar do: does it, or finds that it is done.
-    :ivar done: whether it is done, asked when an agent that died may have done it; none: nobody can tell,
-        so it is done again.
+    :ivar done: whether it is done, asked when an agent that died had begun it; none: nobody can tell, so it is done
+        again.
     :ivar keep: what :attr:`undo` has to know, in types that JSON has. It is read before the step is done
         for the first time and never again, and kept sealed.
     :ivar undo: takes back what must not stay when the plan is not done to its end; gets what was kept.
@@ -20,6 +20,8 @@ class Step(msgspec.Struct, frozen=True):
     :ivar volatile: a crash or a reboot takes it back, as it does with a process or a mount: an agent that
         comes after one looks again.
     :ivar timeout: seconds after which whatever the step waits for is given up; none: it has its own.
+    :ivar require: raises what stands against it, such as a thing of the name that it is to make. It is asked before the
+        step is begun for the first time, and never again: what is there afterwards may be its own work.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Step(msgspec.Struct, frozen=True):
     undo: Callable[[Any], None] | None = None
     volatile: bool = False
     timeout: float | None = None
+    require: Callable[[], None] | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """One operation at a time, in the order in which they came."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from guestagent.contract.errors import (
     NotFound,
     SystemFailure,
 )
-from guestagent.contract.operations import CodePath, OperationDetails, OperationState
+from guestagent.contract.operations import CodePath, OperationDetails
 from guestagent.operations.convergence import ConvergenceEngine
 from guestagent.operations.engine import Engine
 from guestagent.operations.journal import Journal, NoJournal
@@ -55,6 +56,7 @@ class OperationQueue:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operations")
         self._accepted: dict[str, tuple[Operation, Future[Any]]] = {}
         self._current: Operation | None = None
+        self._unwritten: dict[str, Operation] = {}
 
     @property
     def current(self) -> Operation | None:
@@ -146,11 +148,22 @@ class OperationQueue:
             raise NotFound(subject=f"Operation {operation_id[:64]!r}")
         return self._as_it_is(found)
 
+    def note_ends(self) -> None:
+        """Write down how operations have ended while the disk refused that; repeating it is safe.
+
+        Otherwise the next agent would take them for unfinished.
+        """
+        for operation in list(self._unwritten.values()):
+            with contextlib.suppress(SystemFailure):
+                self._journal.end(operation)
+                self._unwritten.pop(operation.id, None)
+
     def drain(self) -> None:
         """Take nothing new, and return when everything that was accepted has been done."""
         with self._lock:
             self._leaving = True
         self._executor.shutdown(wait=True)
+        self.note_ends()
 
     def _submit(self, operation: Operation) -> "Future[Any]":
         future = self._executor.submit(self._run, operation)
@@ -159,6 +172,7 @@ class OperationQueue:
         return future
 
     def _run(self, operation: Operation) -> Any:
+        self.note_ends()
         with self._lock:
             # Whoever accepted it has listed it by now.
             operation.path = operation.path if operation.resumed or operation.given_up else self._code_path()
@@ -186,12 +200,11 @@ class OperationQueue:
         return result
 
     def _end(self, operation: Operation, error: GuestAgentError | None) -> None:
-        operation.cancellable = False
-        operation.error = error
-        operation.state = OperationState.after(error)
+        operation.end(error)
         try:
             self._journal.end(operation)
         except SystemFailure as problem:
+            self._unwritten[operation.id] = operation
             LOG.error(
                 "The journal does not know how '%s' (request %s) ended: %s",
                 operation.name,
@@ -201,7 +214,13 @@ class OperationQueue:
         operation.ended(operation)
 
     def _as_it_is(self, details: OperationDetails) -> OperationDetails:
-        """What the journal says of an operation, and of one that runs what only memory knows."""
+        """What the journal says of an operation, and what only memory knows."""
+        if details.ended is None and (ended := self._unwritten.get(details.id)):
+            details.state = ended.state.value
+            details.error = str(ended.error) if ended.error else None
+            details.ended = ended.ended_at
+            details.cancellable = False
+            return details
         operation, _ = self._accepted.get(details.id, (None, None))
         if operation is not None and details.ended is None:
             details.phase = operation.phase

@@ -36,6 +36,10 @@ class Process(msgspec.Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Process) and (self.pid, self.started) == (other.pid, other.started)
 
+    def __ne__(self, other: object) -> bool:
+        # The base class has one of its own, which knows nothing of this class's idea of being equal.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.pid, self.started))
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.databases import Database as Schema
-from tests.functional.mariadb.machine import Machine, machine, prepare, user
+from tests.functional.mariadb.machine import Machine, machine, prepare
+from tests.support.machine import user
 
 NAME = "trove"
 PASSWORD = "trove-password"

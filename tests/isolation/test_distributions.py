@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.isolation.conftest import FAMILIES, Family
 from tests.support.environments import ROOT, build_wheel
+from tests.support.family import Family, families
 
 INVENTORY = """
 import importlib.metadata, json
@@ -107,12 +108,12 @@ def test_an_image_holds_the_runtime_and_one_family(inventory: dict[str, Any], fa
         canonical(name): [point for point in found["entry_points"] if point[0] in PLUGIN_GROUPS]
         for name, found in inventory.items()
     }
-    strategies = [Path(folder).name for folder in family.strategies]
+    strategies = [folder.split("/") for folder in family.strategies]
 
     assert sorted(points.pop("guestagent")) == BUILT_IN
     assert points.pop(canonical(family.package)) == [["guestagent.datastore", name] for name in family.names]
-    for strategy in strategies:
-        assert points.pop(canonical(f"guestagent-{strategy}")) == [["guestagent.backup", strategy]]
+    for kind, strategy in strategies:
+        assert points.pop(canonical(f"guestagent-{strategy}")) == [[f"guestagent.{kind}", strategy]]
     assert not any(points.values())
     assert [name for name in points if name.startswith("guestagent")] == ["guestagent-backup"]
 
@@ -123,8 +124,28 @@ def test_an_image_holds_no_file_of_another_family(inventory: dict[str, Any], fam
     strategies = {f"guestagent_{Path(folder).name}" for folder in family.strategies}
 
     assert packages == {"guestagent", family.package, *strategies}
-    for other in FAMILIES:
+    for other in families():
         assert other is family or not tops & set(other.client)
+
+
+def test_an_image_offers_no_option_group_of_another_family(image_python: Path, family: Family):
+    command = [image_python, "-I", "-m", "guestagent.cmd.guestagentctl", "config-sample"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    groups = set(re.findall(r"^\[(.+)\]$", said, re.MULTILINE))
+
+    def own(one: Family) -> set[str]:
+        return {*one.names, *(Path(folder).name for folder in one.strategies)}
+
+    assert own(family) <= groups
+    for other in families():
+        assert other is family or not own(other) & groups
+
+
+def test_every_strategy_for_a_database_belongs_to_a_family():
+    found = [str(path.parent.relative_to(ROOT / "strategies")) for path in ROOT.glob("strategies/*/*/setup.cfg")]
+    claimed = [folder for family in families() for folder in family.strategies]
+
+    assert sorted(claimed) == sorted(folder for folder in found if not folder.startswith("storage/"))
 
 
 def test_an_image_holds_nothing_of_the_control_plane_and_no_orm(inventory: dict[str, Any]):

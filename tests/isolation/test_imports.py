@@ -10,8 +10,8 @@ from guestagent.conformance.agent import AgentProcess
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
-from tests.isolation.conftest import FAMILIES, Family
 from tests.support import sleeper
+from tests.support.family import Family, families
 
 # Python runs a module of this name at its start. What ends as the agent does has imported all that it ever did.
 WITNESS = """
@@ -87,7 +87,7 @@ def test_an_agent_that_was_driven_has_imported_nothing_of_another_family(
     modules = imported_by(image_agent)
 
     assert of(family.client[0], modules)
-    for other in FAMILIES:
+    for other in families():
         if other is not family:
             for name in (other.package, *other.client):
                 assert of(name, modules) == set()
@@ -112,7 +112,7 @@ def test_an_agent_imports_the_declared_plugin_where_several_are_installed(boot: 
     modules = imported_by(boot(family.datastore, options=family.options(guests_dir / "database")))
 
     assert of(family.package, modules)
-    for other in ("guestagent_sleeper", *(one.package for one in FAMILIES if one is not family)):
+    for other in ("guestagent_sleeper", *(one.package for one in families() if one is not family)):
         assert of(other, modules) == set()
 
 
@@ -120,5 +120,5 @@ def test_so_does_an_agent_of_no_family(boot: Boot):
     modules = imported_by(boot(sleeper.DATASTORE))
 
     assert of("guestagent_sleeper", modules)
-    for other in FAMILIES:
+    for other in families():
         assert of(other.package, modules) == set()

@@ -114,6 +114,14 @@ def server_side(settings: Path) -> Iterator[str]:
             yield value.strip().partition(":")[0]
 
 
+def datastores_of(settings: Path) -> list[str]:
+    """The datastores that a distribution offers."""
+    parser = configparser.ConfigParser()
+    parser.read(settings)
+    lines = parser.get("options.entry_points", "guestagent.datastore").splitlines()
+    return [line.partition("=")[0].strip() for line in lines if line.strip()]
+
+
 SERVER_SIDE = [module for settings in SETTINGS for module in server_side(settings)]
 
 
@@ -212,6 +220,48 @@ def test_the_files_of_the_runtime_name_no_database() -> None:
     named = {file.name: found.group() for file in files if (found := DATABASES.search(file.read_text()))}
 
     assert not named
+
+
+def test_the_tests_of_the_runtime_name_no_database() -> None:
+    rooms = [
+        path for kind in ("unit", "functional") for path in (ROOT / "tests" / kind).iterdir() if _is_of_runtime(path)
+    ]
+    assert {"backup", "capabilities", "operations", "rpc", "service", "system"} <= {path.name for path in rooms}
+
+    named = {
+        f"{file.relative_to(ROOT)}:{number}": found.group()
+        for room in rooms
+        for file in ([room] if room.is_file() else sorted(room.rglob("*.py")))
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if (found := DATABASES.search(line))
+    }
+
+    assert not named
+
+
+def _is_of_runtime(path: Path) -> bool:
+    """Whether tests are about a room of the runtime: theirs has its name."""
+    room = ROOT / "guestagent" / path.name.removeprefix("test_")
+    return room.is_dir() or room.with_suffix(".py").is_file()
+
+
+def test_no_line_names_two_families() -> None:
+    """So that adding one changes no line that names another; generated pages and prose may compare them."""
+    tops = ("guestagent", "datastores", "strategies", "elements", "benchmarks", "examples", "tests", ".ci")
+    files = [ROOT / "Makefile", *(file for top in tops for file in sorted((ROOT / top).rglob("*")))]
+    code = [file for file in files if file.is_file() and not set(file.suffixes) & {".md", ".rst", ".pyc"}]
+    names = [re.compile("|".join(datastores_of(path)), re.IGNORECASE) for path in ROOT.glob("datastores/*/setup.cfg")]
+    assert len(names) > 1
+
+    both = [
+        f"{file.relative_to(ROOT)}:{number}"
+        for file in code
+        if file != Path(__file__).resolve() and ".egg-info" not in str(file)
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1)
+        if sum(bool(name.search(line)) for name in names) > 1
+    ]
+
+    assert both == []
 
 
 def test_there_is_something_to_look_at() -> None:

@@ -44,6 +44,7 @@ class MariaDBDatabases(ServerAccess):
             Step(
                 f"create database {number}: {database.name[:LONGEST_SHOWN]!r}",
                 functools.partial(self._create, database),
+                require=functools.partial(self._require_new, database.name),
                 done=functools.partial(self.database_exists, database.name),
             )
             for number, database in enumerate(databases, 1)
@@ -98,6 +99,10 @@ class MariaDBDatabases(ServerAccess):
             (name,),
         )
         return bool(rows)
+
+    def _require_new(self, name: str) -> None:
+        if self.database_exists(self.own_database(name)):
+            raise AlreadyExists(subject=f"Database {name!r}")
 
     def _create(self, database: Database) -> None:
         name = self.own_database(database.name)

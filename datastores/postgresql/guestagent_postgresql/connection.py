@@ -130,10 +130,13 @@ class Connections:
         with self._reporting(subject, {}), self._lent(database) as connection:
             yield lambda question: connection.run(question) or []
 
-    def check(self) -> None:
-        """See that the server lets the agent in now, whatever is connected already; errors as for :meth:`execute`."""
+    def check(self, settings: Mapping[str, str] | None = None) -> None:
+        """See that the server lets the agent in now, whatever is connected already; errors as for :meth:`execute`.
+
+        :param settings: of the session, beside those of every session.
+        """
         with self._reporting("Connecting", {}):
-            _close(self._open())
+            _close(self._open(settings=settings))
 
     def close(self) -> None:
         """Close the idle connection, as before the server stops."""
@@ -151,11 +154,11 @@ class Connections:
         finally:
             _close(connection)
 
-    def _open(self, database: str = DATABASE) -> "Connection":
+    def _open(self, database: str = DATABASE, settings: Mapping[str, str] | None = None) -> "Connection":
         from pg8000.exceptions import DatabaseError
 
         try:
-            return self._connect(self._role, database, self._session())
+            return self._connect(self._role, database, {**self._session(), **(settings or {})})
         except DatabaseError as error:
             if _state(error) not in (_NO_SUCH_ROLE, _NO_RIGHT):
                 raise

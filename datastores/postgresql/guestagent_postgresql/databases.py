@@ -44,6 +44,7 @@ class PostgreSQLDatabases(ServerAccess):
             step = Step(
                 "create it",
                 functools.partial(self._create, database),
+                require=functools.partial(self._require_new, name),
                 done=functools.partial(self._is_complete, name),
                 keep=functools.partial(self.database_exists, name),
                 undo=functools.partial(self._take_back, name),
@@ -96,12 +97,14 @@ class PostgreSQLDatabases(ServerAccess):
         )
         return bool(rows)
 
+    def _require_new(self, name: str) -> None:
+        if self.database_exists(name):
+            raise AlreadyExists(subject=f"Database {name!r}")
+
     def _create(self, database: Database) -> None:
         name = database.name
         if not self.database_exists(name):
             self._create_owned(database)
-        elif not self.guest.is_resumed:
-            raise AlreadyExists(subject=f"Database {name!r}")
         # Everybody could connect, and make temporary tables, without having been granted anything.
         self.connections.execute(
             f"Closing database {name!r}", f"REVOKE ALL PRIVILEGES ON DATABASE {quoted(name)} FROM PUBLIC"

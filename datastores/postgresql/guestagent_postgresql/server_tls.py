@@ -43,7 +43,7 @@ class PostgreSQLTls(PostgreSQLServer, ServerTls):
         """Have the server use the files from its next start on; none: no TLS."""
         present = self.tls_files()
         self.write_agent_layer(
-            ssl=True if mode else None,
+            ssl="on" if mode else None,
             ssl_cert_file=str(present.certificate) if mode else None,
             ssl_key_file=str(present.private_key) if mode else None,
             ssl_ca_file=str(present.ca) if mode and present.ca.exists() else None,

@@ -1,5 +1,6 @@
 """The server's configuration: the layers, what may be in them, and what the running server takes at once."""
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
 
-from guestagent.capabilities.configuration import AGENT, BASE, LAYERS, Configurable, ConfigurationFiles
-from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue
+from guestagent.capabilities.configuration import AGENT, BASE, LAYERS, OVERRIDES, Configurable, ConfigurationFiles
+from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, InvalidValue
 from guestagent.system import waiting
 from guestagent_postgresql import conf_file, host_access
 from guestagent_postgresql.access import ServerAccess
@@ -75,6 +76,9 @@ RESERVED = PLACES | {
 }
 """What the user's configuration cannot set, beside what is in the agent's layer anyway."""
 
+LOADED = frozenset({"session_preload_libraries", "local_preload_libraries"})
+"""What the server's program takes on trust: libraries of every new session. Without one of them nobody gets in."""
+
 MAIN = """\
 # Written by the guest agent; the server reads this file and what it includes.
 # Defaults that the base configuration and the user's may change.
@@ -84,6 +88,10 @@ password_encryption = 'scram-sha-256'
 SUMMARIZED = """\
 # Incremental backups ask the server what has changed.
 summarize_wal = on
+"""
+BOUNDED = """\
+# The slot of the archive is looked after by nobody between runs that somebody asks for.
+max_slot_wal_keep_size = {}MB
 """
 FIRST_SUMMARIZING = 17
 """The major version from which on a server can."""
@@ -171,6 +179,7 @@ class PostgreSQLSettings(ServerAccess, Configurable):
     def check_configuration(self) -> None:
         self.write_agent_layer()
         self.check_configuration_for(self.major)
+        self._check_libraries()
 
     def check_configuration_for(self, major: int) -> None:
         """Let the server of a version read the files.
@@ -191,16 +200,23 @@ class PostgreSQLSettings(ServerAccess, Configurable):
                 self.connections.check()
             except GuestAgentError as error:
                 # Nobody would get in any more, for example because of a library that is not there.
-                self.take_overrides_back()
-                _reload(ask)
+                with self.configuration.change():  # a server that has died has refused nothing
+                    self.take_overrides_back()
+                    _reload(ask)
                 raise InvalidValue(subject="The configuration", problem=str(error)) from error
         if not waiting_for_restart:
             self.remember_good()
         return waiting_for_restart
 
     def return_to_live_values(self, kept: Any) -> None:
+        # What was to be given to the server was on disk before, and is left there.
+        wanted = self.configuration.read(OVERRIDES)
         self.take_overrides_back()
-        self.reload()
+        try:
+            with contextlib.suppress(DatastoreDown):  # nothing is in force in a server that does not run
+                self.reload()
+        finally:
+            self.configuration.write(OVERRIDES, wanted)
 
     def reload(self) -> None:
         """Let the server read its files again, and wait until it has.
@@ -236,6 +252,26 @@ class PostgreSQLSettings(ServerAccess, Configurable):
         """
         self._write_if_changed(self.layout.host_access_file, host_access.rules(self.options.administrator, mode))
 
+    def _check_libraries(self) -> None:
+        """See that sessions would get in which load what the files say; a server that is down finds out at its start.
+
+        It would be too late when the server has read them: an agent that died then could not get in either.
+
+        :raises InvalidValue: they would not, in the server's words.
+        """
+        layers = "".join(self.configuration.read(layer) for layer in (BASE, OVERRIDES))
+        wanted = conf_file.values(layers, LOADED)
+        if not wanted:
+            return
+        try:
+            self.connections.check()
+        except GuestAgentError:
+            return
+        try:
+            self.connections.check(wanted)
+        except GuestAgentError as error:
+            raise InvalidValue(subject="The configuration", problem=str(error)) from error
+
     def discard_trial(self) -> None:
         """Remove a configuration that was only to be judged; repeating it is safe."""
         self.layout.trial_file.unlink(missing_ok=True)
@@ -255,7 +291,13 @@ class PostgreSQLSettings(ServerAccess, Configurable):
     def _defaults(self) -> str:
         # On images without backups nobody would ask, and the server would work and write for nothing.
         is_asked = self.major >= FIRST_SUMMARIZING and bool(self.guest.backup_strategies)
-        return MAIN + (SUMMARIZED if is_asked else "")
+        return MAIN + (SUMMARIZED if is_asked else "") + self._bound()
+
+    def _bound(self) -> str:
+        """What keeps a slot from filling the disk, where no agent looks at it all the time."""
+        options = self.guest.conf.backup
+        is_alone = bool(self.guest.archive_strategies) and not options.archive_interval
+        return BOUNDED.format(options.archive_keep_bytes >> 20) if is_alone and options.archive_keep_bytes else ""
 
     def _write_if_changed(self, path: Path, text: str) -> None:
         if not path.exists() or path.read_text() != text:

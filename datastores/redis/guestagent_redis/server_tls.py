@@ -32,9 +32,10 @@ class RedisTls(RedisServer, ServerTls):
 
     def disable_tls(self) -> bool:
         with self.configuration.change():
-            self.write_agent_layer(dict.fromkeys(self._switches(BASIC)))
+            port = {"port": str(self.options.port)}
+            self.write_agent_layer({**dict.fromkeys(self._switches(BASIC)), **port})
             if self.answers():
-                off = {"port": str(self.options.port), "tls-port": "0", "tls-cert-file": "", "tls-key-file": ""}
+                off = {**port, "tls-port": "0", "tls-cert-file": "", "tls-key-file": ""}
                 self.client.set("Disabling TLS", off)
         return False
 

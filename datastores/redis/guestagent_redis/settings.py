@@ -153,7 +153,9 @@ class RedisSettings(ServerAccess, Configurable):
         :param switches: to be set; none: to be left to the other layers.
         """
         self._write_main()
-        wanted = {**self._agent_settings(), **self.switches(), **(switches or {})}
+        switched = {**self.switches(), **(switches or {})}
+        # In one order: what is the same is not written again.
+        wanted = {**self._agent_settings(), **dict(sorted(switched.items()))}
         text = directives.rendered({name: value for name, value in wanted.items() if value is not None})
         if text != self.configuration.read(AGENT):
             self.configuration.write(AGENT, text)

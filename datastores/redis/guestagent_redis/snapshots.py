@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from guestagent.capabilities.snapshots import Snapshots
-from guestagent.contract.errors import DatastoreError
+from guestagent.contract.errors import DatastoreError, GuestAgentError
+from guestagent.contract.states import Phase
 from guestagent.system import waiting
 from guestagent_redis import persistence
 from guestagent_redis.server import RedisServer
@@ -16,8 +17,9 @@ from guestagent_redis.server import RedisServer
 class RedisSnapshots(RedisServer, Snapshots):
     """Supports the calls around a snapshot.
 
-    Writes wait, in the server and for so long as ``[backup] freeze_limit`` at most: the server lets them go by itself
-    when the agent has died. What they had changed before is in the log of changes, or in a dump that is made for it.
+    Writes wait, in the server and for so long as ``[backup] freeze_limit`` at most: when the agent has died, the next
+    one lets them go, or the server by itself. What they had changed before is in the log of changes, or in a dump that
+    is made for it.
     """
 
     @contextlib.contextmanager
@@ -38,7 +40,17 @@ class RedisSnapshots(RedisServer, Snapshots):
             yield {"replication_id": replication["master_replid"], "offset": int(replication["master_repl_offset"])}
         finally:
             if self.answers():
-                self.client.ask("Letting the data go", "CLIENT", "UNPAUSE")
+                self._release()
+
+    def tidy(self) -> None:
+        super().tidy()
+        if self.guest.record.current.phase is Phase.READY and self.answers():
+            # Of an agent that died while it held them. Where it cannot be asked, the server does it later by itself.
+            with contextlib.suppress(GuestAgentError):
+                self._release()
+
+    def _release(self) -> None:
+        self.client.ask("Letting the data go", "CLIENT", "UNPAUSE")
 
     def _pause(self, seconds: int) -> None:
         self.client.ask("Holding the data still", "CLIENT", "PAUSE", seconds * 1000, "WRITE")

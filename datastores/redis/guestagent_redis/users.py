@@ -73,14 +73,14 @@ class RedisUsers(ServerAccess):
         if user_attrs.password is not None:
             changes = ["resetpass", f"#{digest(user_attrs.password, f'user {username!r}')}"]
 
-        def write() -> None:
+        def require() -> None:
             self._require(username, hostname)
-            rules = self._rules()
-            if is_renamed and name in rules:
+            if is_renamed and name in self._rules():
                 raise AlreadyExists(subject=f"User {name!r}")
-            self._set_user(
-                f"Changing user {username!r}", name, *(["reset", *rules[username]] if is_renamed else []), *changes
-            )
+
+        def write() -> None:
+            rules = self._rules()[username] if is_renamed else []
+            self._set_user(f"Changing user {username!r}", name, *(["reset", *rules] if is_renamed else []), *changes)
 
         def drop() -> None:
             if is_renamed:
@@ -93,11 +93,17 @@ class RedisUsers(ServerAccess):
             Step(
                 "write it down",
                 write,
+                require=require,
                 done=is_written,
                 keep=lambda: self._rules().get(name),
                 undo=lambda before: self._put_back(name, before),
             ),
-            Step("drop its old name", drop),
+            Step(
+                "drop its old name",
+                drop,
+                keep=lambda: self._rules().get(username) if is_renamed else None,
+                undo=lambda before: self._put_back(username, before) if before else None,
+            ),
         ]
         self.guest.carry_out(Plan("change a user", steps))
 
@@ -108,14 +114,14 @@ class RedisUsers(ServerAccess):
             raise InvalidValue(subject=f"User {name!r}", problem="this server has no databases to grant")
         kept = digest(user.password, f"user {name!r}")
 
-        def create() -> None:
+        def require() -> None:
             if name in self._rules():
                 raise AlreadyExists(subject=f"User {name!r}")
-            self._set_user(f"Creating user {name!r}", name, "reset", "on", f"#{kept}", *ORDINARY)
 
         return Step(
             "create it",
-            create,
+            lambda: self._set_user(f"Creating user {name!r}", name, "reset", "on", f"#{kept}", *ORDINARY),
+            require=require,
             done=lambda: name in self._rules(),
             keep=lambda: self._rules().get(name),
             undo=lambda before: self._put_back(name, before),

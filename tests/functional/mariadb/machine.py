@@ -1,7 +1,6 @@
 """A machine for one MariaDB guest: everything of it in one directory, and managers that know it."""
 
-import contextlib
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,9 @@ import pymysql
 from guestagent_mariadb import options
 from guestagent_mariadb.manager import MariaDBManager
 
-from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.ports import LOOPBACK
-from guestagent.contract.databases import Database
-from guestagent.contract.users import User
+from tests.support import machine as anybody
 from tests.support import mariadb
-from tests.support.machine import CONTEXT
-from tests.support.machine import Machine as AnyMachine
 
 FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.cnf").read_text()
 """A base configuration as the control plane sends it for a small flavour."""
@@ -23,7 +18,7 @@ FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.cnf").read_text()
 Rows = tuple[tuple[Any, ...], ...]
 
 
-class Machine(AnyMachine[MariaDBManager]):
+class Machine(anybody.Machine[MariaDBManager]):
     """Where one MariaDB guest lives."""
 
     def __init__(self, directory: Path, **settings: object) -> None:
@@ -46,30 +41,7 @@ class Machine(AnyMachine[MariaDBManager]):
             return tuple(cursor.fetchall())
 
 
-@contextlib.contextmanager
-def machine(**settings: object) -> Iterator[Machine]:
-    """A machine on which nothing has happened yet."""
-    with reachable_directory() as directory:
-        made = Machine(directory, **settings)
-        try:
-            yield made
-        finally:
-            made.close()
-
-
-def prepare(manager: MariaDBManager, **arguments: Any) -> None:
-    """What the control plane sends to a new machine."""
-    given: dict[str, Any] = {
-        "packages": "",
-        "databases": [],
-        "memory_mb": 512,
-        "users": [],
-        "config_contents": FLAVOUR,
-        "ds_version": "11.4",
-    }
-    manager.prepare(CONTEXT, **{**given, **arguments})
-
-
-def user(name: str, password: str = "Wee/sleekit 1", host: str | None = None, databases: tuple[str, ...] = ()) -> User:
-    """A user as it travels."""
-    return User(name, host, password, [Database(database) for database in databases])
+machine = functools.partial(anybody.opened, Machine)
+"""A machine on which nothing has happened yet; takes options of the datastore."""
+prepare = functools.partial(anybody.prepare, config_contents=FLAVOUR, ds_version="11.4")
+"""What the control plane sends to a new machine."""

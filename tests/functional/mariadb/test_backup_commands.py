@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,28 +23,8 @@ from tests.support.backed_up import ROWS, completed
 COUNT = "SELECT COUNT(*), MIN(words) FROM shop.wares WHERE words LIKE '%story'"
 
 
-def command(instance: Instance, *typed: str) -> list[str]:
-    argv = [sys.executable, "-m", "guestagent.cmd.guestagentctl", "backups", *typed]
-    return [*argv, "--config-dir", str(instance.agent.config_dir)]
-
-
-def ctl(instance: Instance, *typed: str, code: int = 0) -> str:
-    """What the program prints where it ends with a code; of an error, its sentence."""
-    done = subprocess.run(
-        command(instance, *typed),
-        env=plain_environment(instance.agent.directory),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
-
-
 def ctl_json(instance: Instance, *typed: str) -> Any:
-    return json.loads(ctl(instance, *typed, "--json"))
+    return json.loads(instance.ctl(*typed, "--json"))
 
 
 def segment(instance: Instance, backup_id: str) -> Path:
@@ -92,29 +71,29 @@ def test_backups_are_listed_verified_pinned_and_pruned(instance: Instance) -> No
     assert {one["key_id"] for one in found} == {"first"}
     assert {one["instance_id"] for one in found} == {instance.id}
 
-    assert ctl(instance, "verify", "--all").count("  good  ") == 3
+    assert instance.ctl("verify", "--all").count("  good  ") == 3
     spoiled = bytearray(segment(instance, ids[0]).read_bytes())
     spoiled[len(spoiled) // 2] ^= 1
     good = segment(instance, ids[0]).read_bytes()
     segment(instance, ids[0]).write_bytes(spoiled)
-    said = ctl(instance, "verify", "--all", code=1).splitlines()
+    said = instance.ctl("verify", "--all", code=1).splitlines()
     assert [line.split()[:2] for line in said[:3]] == [[ids[0], "bad"], [ids[1], "bad"], [ids[2], "good"]]
     assert f"2 of 3 backups cannot be restored as they are: {ids[0]}, {ids[1]}" in said[3]
     segment(instance, ids[0]).write_bytes(good)
 
-    ctl(instance, "pin", ids[1], "--why", "the audit")
+    instance.ctl("pin", ids[1], "--why", "the audit")
     assert [one["keep"] for one in ctl_json(instance, "prune", "--keep", "1", "--apply")] == [True, True, True]
-    assert "pinned" in ctl(instance, "delete", ids[1], code=1)
-    ctl(instance, "unpin", ids[1])
-    assert "2 of 3 backups" in ctl(instance, "prune", "--keep", "1")
+    assert "pinned" in instance.ctl("delete", ids[1], code=1)
+    instance.ctl("unpin", ids[1])
+    assert "2 of 3 backups" in instance.ctl("prune", "--keep", "1")
     assert len(ctl_json(instance, "list")) == 3
-    assert "removed 2 of 3 backups" in ctl(instance, "prune", "--keep", "1", "--apply")
+    assert "removed 2 of 3 backups" in instance.ctl("prune", "--keep", "1", "--apply")
     assert [one["id"] for one in ctl_json(instance, "list")] == [ids[2]]
-    assert ctl(instance, "verify", ids[2]).count("  good  ") == 1
+    assert instance.ctl("verify", ids[2]).count("  good  ") == 1
 
     # The chain that the agent goes on with is the one that is left.
     fourth = completed(instance.back_up(third))
-    assert ctl(instance, "verify", fourth["backup_id"]).count("  good  ") == 1
+    assert instance.ctl("verify", fourth["backup_id"]).count("  good  ") == 1
 
 
 def test_a_backup_is_restored_aside_and_asked(instance: Instance, roomy: Path) -> None:
@@ -125,7 +104,7 @@ def test_a_backup_is_restored_aside_and_asked(instance: Instance, roomy: Path) -
 
     found = ctl_json(instance, "restore-test", first["backup_id"], "--query", COUNT, "--directory", str(roomy))
     assert found["rows"] == [[str(ROWS), "the same old 0 story"]]
-    said = ctl(instance, "restore-test", second["backup_id"], "--query", COUNT, "--directory", str(roomy))
+    said = instance.ctl("restore-test", second["backup_id"], "--query", COUNT, "--directory", str(roomy))
     assert said.splitlines()[-1].split("  ") == [str(ROWS), "a new story"]
     # Nothing is left of it, and the instance is as it was.
     assert list(roomy.iterdir()) == []
@@ -157,15 +136,15 @@ def test_whatever_the_data_are_made_of_is_restored_aside(instance: Instance, roo
 def test_a_restore_test_that_fails_says_why_and_leaves_nothing(instance: Instance, roomy: Path) -> None:
     found = completed(instance.back_up())["backup_id"]
     where = ["--directory", str(roomy)]
-    said = ctl(instance, "restore-test", found, "--query", "SELECT nothing FROM nowhere.at_all", *where, code=1)
+    said = instance.ctl("restore-test", found, "--query", "SELECT nothing FROM nowhere.at_all", *where, code=1)
     assert "nowhere" in said
     content = bytearray(segment(instance, found).read_bytes())
     content[len(content) // 2] ^= 1
     segment(instance, found).write_bytes(content)
-    assert "00000001" in ctl(instance, "restore-test", found, "--query", COUNT, *where, code=1)
-    assert "no backup at" in ctl(instance, "restore-test", "none", "--query", COUNT, *where, code=1)
-    assert "/nonexistent" in ctl(
-        instance, "restore-test", found, "--query", COUNT, "--directory", "/nonexistent", code=1
+    assert "00000001" in instance.ctl("restore-test", found, "--query", COUNT, *where, code=1)
+    assert "no backup at" in instance.ctl("restore-test", "none", "--query", COUNT, *where, code=1)
+    assert "/nonexistent" in instance.ctl(
+        "restore-test", found, "--query", COUNT, "--directory", "/nonexistent", code=1
     )
     assert list(roomy.iterdir()) == []
     assert processes(roomy) == []
@@ -197,7 +176,7 @@ def test_a_restore_test_that_is_ended_leaves_nothing(instance: Instance, roomy: 
     asleep = "CREATE TABLE mysql.asked SELECT SLEEP(300)"
     query = ["--query", asleep, "--directory", str(roomy)]
     with subprocess.Popen(
-        command(instance, "restore-test", found, *query), env=plain_environment(instance.agent.directory)
+        instance.ctl_argv("restore-test", found, *query), env=plain_environment(instance.agent.directory)
     ) as process:
         eventually(lambda: list(roomy.rglob("asked.frm")), timeout=60)
         process.send_signal(number)

@@ -8,7 +8,8 @@ from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.states import ServiceStatus
-from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine
+from tests.functional.mariadb.machine import FLAVOUR, Machine
+from tests.support.machine import CONTEXT
 
 
 def variable(manager: MariaDBManager, name: str) -> Any:
@@ -109,12 +110,6 @@ class TestRestart:
     def test_no_restart_for_what_is_in_force_already(self, guest: Machine, manager: MariaDBManager) -> None:
         attach(manager, {"performance_schema": "OFF", "max_digest_length": "1K", "lower_case_table_names": 0})
         assert guest.reports == []
-
-    def test_only_writing_touches_nothing_that_runs(self, manager: MariaDBManager) -> None:
-        manager.update_overrides(CONTEXT, {"max_connections": 160})
-        assert variable(manager, "max_connections") == 100
-        manager.restart(CONTEXT)
-        assert variable(manager, "max_connections") == 160
 
     def test_a_server_that_does_not_come_up_comes_up_as_before(self, manager: MariaDBManager) -> None:
         attach(manager, {"max_connections": 170})

@@ -5,7 +5,7 @@ from guestagent_mariadb.manager import MariaDBManager
 
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import InvalidValue, NotFound
-from tests.functional.mariadb.machine import CONTEXT
+from tests.support.machine import CONTEXT
 
 HOSTILE = [
     "it's",

@@ -11,7 +11,8 @@ import pytest
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError
 from guestagent.contract.states import ServiceStatus
-from tests.functional.mariadb.machine import CONTEXT, Machine, machine, prepare, user
+from tests.functional.mariadb.machine import Machine, machine, prepare
+from tests.support.machine import CONTEXT, user
 
 SMALL = "[mysqld]\ninnodb_log_file_size = 4M\ninnodb_buffer_pool_size = 8M\ninnodb_temp_data_file_path = ibtmp1:12M\n"
 

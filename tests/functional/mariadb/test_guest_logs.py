@@ -10,9 +10,8 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.users import PasswordChange, User
 from guestagent.storage.local import LocalStorage
-from tests.functional.mariadb.machine import CONTEXT, Machine, user
-
-PASSWORD = "Wee/sleekit 1"
+from tests.functional.mariadb.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 @pytest.fixture(autouse=True)

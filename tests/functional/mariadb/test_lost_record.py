@@ -9,8 +9,9 @@ from guestagent.contract.states import Phase, ServiceStatus, Wanted
 from guestagent.operations.instance import InstanceRecord
 from guestagent.operations.recovery import adopt
 from guestagent.operations.store import Store
-from tests.functional.mariadb.machine import CONTEXT, Machine, machine, prepare
+from tests.functional.mariadb.machine import Machine, machine, prepare
 from tests.support.authority import Authority
+from tests.support.machine import CONTEXT
 
 
 def lose_record(made: Machine) -> None:

@@ -23,8 +23,9 @@ from guestagent.operations.queue import OperationQueue
 from guestagent.operations.store import Store
 from guestagent.operations.vault import Vault
 from guestagent.system import command
-from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
+from tests.functional.mariadb.machine import FLAVOUR, Machine, machine, prepare
 from tests.support.code_path import PATIENCE
+from tests.support.machine import CONTEXT, user
 
 
 def variable(manager: MariaDBManager, name: str) -> object:

@@ -4,7 +4,8 @@ import pymysql
 import pytest
 from guestagent_mariadb.manager import MariaDBManager
 
-from tests.functional.mariadb.machine import CONTEXT, Machine
+from tests.functional.mariadb.machine import Machine
+from tests.support.machine import CONTEXT
 
 
 def test_an_enabled_root_can_do_everything(guest: Machine, manager: MariaDBManager) -> None:

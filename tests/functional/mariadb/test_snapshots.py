@@ -6,9 +6,8 @@ import pytest
 from guestagent.capabilities.snapshots import LetGoEarlier
 from guestagent.conformance.poll import eventually
 from guestagent.contract.databases import Database
-from tests.functional.mariadb.machine import CONTEXT, Machine, machine, prepare, user
-
-PASSWORD = "Wee/sleekit 1"
+from tests.functional.mariadb.machine import Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 def can_write(made: Machine) -> bool:

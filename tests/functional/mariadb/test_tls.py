@@ -14,10 +14,10 @@ from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import TlsResult
 from guestagent.contract.users import User
-from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, user
+from tests.functional.mariadb.machine import FLAVOUR, Machine
 from tests.support.authority import Authority
+from tests.support.machine import CONTEXT, PASSWORD, user
 
-PASSWORD = "Wee/sleekit 1"
 KEPT_OUT = (1045, 3159, 2003, 2026)
 """Access denied, "insecure transport", and the client's own words for a handshake that failed."""
 

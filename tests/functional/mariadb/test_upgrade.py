@@ -10,7 +10,8 @@ from guestagent_mariadb.manager import MariaDBManager
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotFound, SystemFailure
 from guestagent.contract.states import Phase, ServiceStatus
-from tests.functional.mariadb.machine import CONTEXT, FLAVOUR, Machine, machine, prepare, user
+from tests.functional.mariadb.machine import FLAVOUR, Machine, machine, prepare
+from tests.support.machine import CONTEXT, user
 
 OLDER, NEWER = "10.5.4-MariaDB", "99.1.0-MariaDB"
 

@@ -6,9 +6,9 @@ from guestagent_mariadb.manager import MariaDBManager
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
 from guestagent.contract.users import PasswordChange, User, UserAttributes
-from tests.functional.mariadb.machine import CONTEXT, Machine, user
+from tests.functional.mariadb.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
-PASSWORD = "Wee/sleekit 1"
 ACCESS_DENIED = (1044, 1045)
 
 HOSTILE = [

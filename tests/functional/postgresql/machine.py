@@ -1,8 +1,7 @@
 """A machine for one PostgreSQL guest: everything of it in one directory, and managers that know it."""
 
-import contextlib
+import functools
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,17 @@ from guestagent_postgresql import options
 from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.native import Connection
 
-from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.ports import LOOPBACK
-from guestagent.contract.databases import Database
-from guestagent.contract.users import User
+from tests.support import machine as anybody
 from tests.support import postgresql
-from tests.support.machine import CONTEXT
-from tests.support.machine import Machine as AnyMachine
 
 FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.conf").read_text()
 """A base configuration as the control plane sends it for a small flavour."""
-PASSWORD = "Wee/sleekit 1"
 
 Rows = list[list[Any]]
 
 
-class Machine(AnyMachine[PostgreSQLManager]):
+class Machine(anybody.Machine[PostgreSQLManager]):
     """Where one PostgreSQL guest lives."""
 
     def __init__(self, directory: Path, **settings: object) -> None:
@@ -53,33 +47,10 @@ class Machine(AnyMachine[PostgreSQLManager]):
             return connection.run(statement) or []
 
 
-@contextlib.contextmanager
-def machine(**settings: object) -> Iterator[Machine]:
-    """A machine on which nothing has happened yet."""
-    with reachable_directory() as directory:
-        made = Machine(directory, **settings)
-        try:
-            yield made
-        finally:
-            made.close()
-
-
-def prepare(manager: PostgreSQLManager, **arguments: Any) -> None:
-    """What the control plane sends to a new machine."""
-    given: dict[str, Any] = {
-        "packages": "",
-        "databases": [],
-        "memory_mb": 512,
-        "users": [],
-        "config_contents": FLAVOUR,
-        "ds_version": "15",
-    }
-    manager.prepare(CONTEXT, **{**given, **arguments})
-
-
-def user(name: str, password: str = PASSWORD, host: str | None = None, databases: tuple[str, ...] = ()) -> User:
-    """A user as it travels."""
-    return User(name, host, password, [Database(database) for database in databases])
+machine = functools.partial(anybody.opened, Machine)
+"""A machine on which nothing has happened yet; takes options of the datastore."""
+prepare = functools.partial(anybody.prepare, config_contents=FLAVOUR, ds_version="15")
+"""What the control plane sends to a new machine."""
 
 
 def shown(manager: PostgreSQLManager, name: str) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from guestagent_postgresql.manager import PostgreSQLManager
 
-from guestagent.contract.errors import InvalidValue
+from guestagent.capabilities.configuration import OVERRIDES
+from guestagent.contract.errors import DatastoreDown, InvalidValue
 from guestagent.contract.states import ServiceStatus
-from tests.functional.postgresql.machine import CONTEXT, FLAVOUR, Machine, shown
+from tests.functional.postgresql.machine import FLAVOUR, Machine, shown
+from tests.support.machine import CONTEXT
 
 
 def overrides(manager: PostgreSQLManager) -> str:
@@ -81,17 +83,41 @@ class TestLive:
         assert shown(manager, "work_mem") == "5MB"
         assert "work_mem = '5MB'" in overrides(manager)
 
+    @pytest.mark.parametrize("name", ["session_preload_libraries", "local_preload_libraries"])
+    def test_what_would_lock_everybody_out_never_reaches_the_files(self, manager: PostgreSQLManager, name: str) -> None:
+        attach(manager, {"work_mem": "5MB"})
+        before = overrides(manager)
+        # The program alone does not load a library, and whatever has the server read its files would end all logins.
+        with pytest.raises(InvalidValue, match="klingon"):
+            manager.update_overrides(CONTEXT, {"work_mem": "6MB", name: "klingon"})
+        with pytest.raises(InvalidValue, match="klingon"):
+            manager.reset_configuration(CONTEXT, {"config_contents": f"{FLAVOUR}{name}='klingon'\n"})
+        assert overrides(manager) == before
+        manager.make_read_only(CONTEXT, False)
+        assert shown(manager, "work_mem") == "5MB"
+
     def test_what_would_lock_everybody_out_is_taken_back(self, guest: Machine, manager: PostgreSQLManager) -> None:
         attach(manager, {"work_mem": "5MB"})
-        # The program alone does not load a library, and sessions that are there already have no need to.
         wrong = {"work_mem": "6MB", "session_preload_libraries": "klingon"}
-        manager.update_overrides(CONTEXT, wrong)
+        manager.remember_replaced(overrides(manager))
+        # As of a library that has gone since.
+        manager.configuration.write(OVERRIDES, manager.render(wrong))
         with pytest.raises(InvalidValue, match="klingon"):
             manager.apply_overrides(CONTEXT, wrong)
         assert guest.manager().answers()
         assert shown(manager, "work_mem") == "5MB"
         manager.restart(CONTEXT)
         assert shown(manager, "work_mem") == "5MB"
+
+    def test_a_server_that_has_died_has_refused_nothing(self, manager: PostgreSQLManager) -> None:
+        attach(manager, {"work_mem": "5MB"})
+        manager.update_overrides(CONTEXT, {"work_mem": "6MB"})
+        manager.stop_server()
+        with pytest.raises(DatastoreDown):
+            manager.apply_overrides(CONTEXT, {"work_mem": "6MB"})
+        assert "work_mem = '6MB'" in overrides(manager)
+        manager.restart(CONTEXT)
+        assert shown(manager, "work_mem") == "6MB"
 
 
 @pytest.mark.usefixtures("from_the_flavour")
@@ -108,12 +134,6 @@ class TestRestart:
     def test_no_restart_for_what_is_in_force_already(self, guest: Machine, manager: PostgreSQLManager) -> None:
         attach(manager, {"max_connections": "100", "shared_buffers": "51MB", "wal_level": "replica"})
         assert guest.reports == []
-
-    def test_only_writing_touches_nothing_that_runs(self, manager: PostgreSQLManager) -> None:
-        manager.update_overrides(CONTEXT, {"work_mem": "9MB"})
-        assert shown(manager, "work_mem") == "4MB"
-        manager.restart(CONTEXT)
-        assert shown(manager, "work_mem") == "9MB"
 
     def test_a_server_that_does_not_come_up_comes_up_as_before(self, manager: PostgreSQLManager) -> None:
         attach(manager, {"work_mem": "5MB"})
@@ -207,17 +227,6 @@ class TestBase:
         assert (shown(manager, "shared_buffers"), shown(manager, "work_mem")) == ("60MB", "12MB")
         manager.start_db_with_conf_changes(CONTEXT, FLAVOUR)
         assert shown(manager, "shared_buffers") == "51MB"
-
-    def test_a_flavour_that_the_server_does_not_start_with_leaves_the_previous_one(
-        self, manager: PostgreSQLManager
-    ) -> None:
-        manager.stop_db(CONTEXT)
-        with pytest.raises(InvalidValue):
-            manager.start_db_with_conf_changes(
-                CONTEXT, f"{FLAVOUR}\nwork_mem = 13MB\nshared_preload_libraries = 'klingon'\n"
-            )
-        assert manager.service_status() is ServiceStatus.HEALTHY
-        assert shown(manager, "work_mem") == "4MB"
 
     def test_what_a_superuser_altered_does_not_move_the_server(self, manager: PostgreSQLManager) -> None:
         for name, value in (("port", "1"), ("listen_addresses", "'nowhere'"), ("logging_collector", "on")):

@@ -7,7 +7,8 @@ from pg8000.exceptions import DatabaseError
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.users import User
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.postgresql.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 HOSTILE = [
     "it's",

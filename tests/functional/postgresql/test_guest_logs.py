@@ -9,7 +9,8 @@ from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.users import PasswordChange, User
 from guestagent.storage.local import LocalStorage
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.postgresql.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 @pytest.fixture(autouse=True)

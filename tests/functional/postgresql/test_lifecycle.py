@@ -16,7 +16,8 @@ from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreDown
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.postgresql.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 @pytest.fixture(autouse=True)
@@ -72,44 +73,6 @@ def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine
     assert manager.service_status() is ServiceStatus.HEALTHY
 
 
-def test_a_server_that_does_not_answer_is_blocked_and_asked_briefly(guest: Machine, manager: PostgreSQLManager) -> None:
-    guest.conf.set_override("probe_timeout", 1, "postgresql")
-    frozen = pid(guest, manager)
-    fresh, connected = guest.manager(), manager
-    assert connected.service_status() is ServiceStatus.HEALTHY
-    [[backend]] = connected._probe.fetch("Asking", "SELECT pg_backend_pid()")
-    for one in (frozen, backend):
-        os.kill(one, signal.SIGSTOP)
-    try:
-        for one in (fresh, connected):
-            asked = time.monotonic()
-            assert one.service_status() is ServiceStatus.BLOCKED
-            assert time.monotonic() - asked < 4
-    finally:
-        for one in (frozen, backend):
-            os.kill(one, signal.SIGCONT)
-        guest.conf.clear_override("probe_timeout", "postgresql")
-    eventually(lambda: fresh.service_status() is ServiceStatus.HEALTHY, message="the server stayed blocked")
-
-
-def test_a_server_that_is_down_is_said_to_be_down(manager: PostgreSQLManager) -> None:
-    manager.stop_db(CONTEXT)
-    for ask in (
-        lambda: manager.list_users(CONTEXT),
-        lambda: manager.create_user(CONTEXT, [user("late")]),
-        lambda: manager.create_database(CONTEXT, [Database("late")]),
-        lambda: manager.enable_root(CONTEXT),
-        lambda: manager.make_read_only(CONTEXT, True),
-        lambda: manager.apply_overrides(CONTEXT, {"work_mem": "10MB"}),
-        lambda: manager.ssl_show(CONTEXT),
-        lambda: manager.pre_upgrade(CONTEXT),
-        lambda: manager.pre_create_backup(CONTEXT),
-    ):
-        with pytest.raises(DatastoreDown):
-            ask()
-    assert manager.get_filesystem_stats(CONTEXT).total_blocks > 0
-
-
 def test_log_that_nobody_archives_any_more_is_let_go(guest: Machine, manager: PostgreSQLManager) -> None:
     for name in ("guestagent_archive", "of_somebody_else"):
         manager.connections.execute("Holding", f"SELECT pg_create_physical_replication_slot('{name}', true)")
@@ -117,6 +80,25 @@ def test_log_that_nobody_archives_any_more_is_let_go(guest: Machine, manager: Po
     held = manager.connections.fetch("Looking", "SELECT slot_name FROM pg_replication_slots")
     assert held == [["of_somebody_else"]]
     manager.connections.execute("Letting go", "SELECT pg_drop_replication_slot('of_somebody_else')")
+
+
+def test_log_that_nobody_looks_after_is_bounded_by_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
+    bound = "SELECT setting, unit FROM pg_settings WHERE name = 'max_slot_wal_keep_size'"
+    manager.restart(CONTEXT)
+    assert manager.connections.fetch("Looking", bound) == [["-1", "MB"]]
+    guest.archive_strategies = ("postgresql_wal",)
+    try:
+        asked = guest.manager()
+        asked.restart(CONTEXT)
+        assert asked.connections.fetch("Looking", bound) == [["8192", "MB"]]
+        guest.conf.set_override("archive_interval", 60, "backup")
+        asked.restart(CONTEXT)
+        assert asked.connections.fetch("Looking", bound) == [["-1", "MB"]]
+        asked.connections.close()
+    finally:
+        guest.conf.clear_override("archive_interval", "backup")
+        guest.archive_strategies = ()
+    manager.restart(CONTEXT)
 
 
 def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: PostgreSQLManager) -> None:

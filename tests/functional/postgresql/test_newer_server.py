@@ -10,8 +10,9 @@ from pg8000.exceptions import DatabaseError
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import GuestAgentError, InvalidValue
 from guestagent.contract.states import ServiceStatus
-from tests.functional.postgresql.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, shown, user
+from tests.functional.postgresql.machine import FLAVOUR, Machine, machine, prepare, shown
 from tests.support import newer_postgresql
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 NEWER = str(newer_postgresql.MAJOR)
 HERE = Path("/usr/lib/postgresql/15")

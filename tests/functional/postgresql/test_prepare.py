@@ -13,7 +13,8 @@ from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupporte
 from guestagent.contract.modules import Module, ModuleEnvelope
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.system import command
-from tests.functional.postgresql.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, shown, user
+from tests.functional.postgresql.machine import FLAVOUR, Machine, machine, prepare, shown
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 class TestPrepared:

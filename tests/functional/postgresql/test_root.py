@@ -4,7 +4,8 @@ import pytest
 from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.exceptions import DatabaseError
 
-from tests.functional.postgresql.machine import CONTEXT, Machine
+from tests.functional.postgresql.machine import Machine
+from tests.support.machine import CONTEXT
 
 REFUSED = "password authentication failed"
 

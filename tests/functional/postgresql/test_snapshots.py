@@ -7,7 +7,8 @@ from guestagent_postgresql.manager import PostgreSQLManager
 
 from guestagent.contract.databases import Database
 from guestagent.system import command, files
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.postgresql.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 def test_a_server_starts_on_a_snapshot(guest: Machine, manager: PostgreSQLManager) -> None:

@@ -9,8 +9,9 @@ from pg8000.exceptions import DatabaseError
 
 from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.tls import CertificateContainer
-from tests.functional.postgresql.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
+from tests.functional.postgresql.machine import FLAVOUR, Machine, machine, prepare
 from tests.support.authority import Authority
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 PLAIN_REFUSED = "pg_hba.conf rejects"
 

@@ -7,7 +7,8 @@ import pytest
 
 from guestagent.contract.databases import Database
 from guestagent.contract.states import ServiceStatus
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, prepare, user
+from tests.functional.postgresql.machine import Machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 from tests.support.unprivileged import live_as_nobody
 
 

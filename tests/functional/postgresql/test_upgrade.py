@@ -10,7 +10,8 @@ from guestagent_postgresql.manager import PostgreSQLManager
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreError, GuestAgentError, InvalidValue, NotFound
 from guestagent.contract.states import Phase, ServiceStatus
-from tests.functional.postgresql.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
+from tests.functional.postgresql.machine import FLAVOUR, Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 HERE = Path("/usr/lib/postgresql/15")
 NEWER = 16

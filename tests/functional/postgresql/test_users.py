@@ -5,9 +5,10 @@ from guestagent_postgresql.manager import PostgreSQLManager
 from pg8000.exceptions import DatabaseError
 
 from guestagent.contract.databases import Database
-from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound
+from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.users import PasswordChange, User, UserAttributes
-from tests.functional.postgresql.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.postgresql.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 HOSTILE = [
     "it's",
@@ -96,13 +97,6 @@ def test_a_list_is_created_up_to_the_one_that_fails_and_that_one_leaves_nothing(
     assert manager.get_user(CONTEXT, "list1", "%") is not None
     assert manager.get_user(CONTEXT, "list2", "%") is None
     assert manager.get_user(CONTEXT, "list3", "%") is None
-
-
-def test_a_user_that_exists_is_not_changed(guest: Machine, manager: PostgreSQLManager) -> None:
-    manager.create_user(CONTEXT, [user("twice")])
-    with pytest.raises(AlreadyExists, match="'twice'"):
-        manager.create_user(CONTEXT, [user("twice", "another")])
-    assert guest.ask("twice", PASSWORD, "SELECT 1") == [[1]]
 
 
 class TestGrants:
@@ -231,14 +225,6 @@ class TestChanges:
             if one.name.startswith("change"):
                 manager.delete_user(CONTEXT, one)
         manager.create_user(CONTEXT, [user("change1"), user("change2")])
-
-    def test_one_attribute_leaves_the_others(self, guest: Machine, manager: PostgreSQLManager) -> None:
-        manager.update_attributes(CONTEXT, "change1", "%", UserAttributes(name="change3"))
-        assert guest.ask("change3", PASSWORD, "SELECT 1") == [[1]]
-        manager.update_attributes(CONTEXT, "change3", "%", UserAttributes(password="new"))
-        assert guest.ask("change3", "new", "SELECT 1") == [[1]]
-        manager.update_attributes(CONTEXT, "change3", "%", UserAttributes(host="%"))
-        assert guest.ask("change3", "new", "SELECT 1") == [[1]]
 
     @pytest.mark.parametrize(
         "attributes",

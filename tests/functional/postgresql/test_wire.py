@@ -11,12 +11,34 @@ import pytest
 from guestagent.conformance.agent import AgentProcess
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.directories import reachable_directory
+from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
 from tests.support import postgresql
 
-SEEN = [json.loads(line) for line in (Path(__file__).parent / "fixtures" / "requests.jsonl").read_text().splitlines()]
-"""The requests of: create an instance, databases, users, root, guest log, TLS; in their order."""
+
+def seen(name: str) -> list[dict[str, Any]]:
+    """Requests in their order."""
+    lines = (Path(__file__).parent / "fixtures" / f"{name}.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+SEEN = seen("requests")
+"""Those of: create an instance, databases, users, root, guest log, TLS."""
+LIFE = seen("life")
+"""Those of the rest: restarts, another flavour, diagnostics, modules, snapshots, replicas, upgrade and rebuild."""
+REPLICATION = {
+    "backup_required_for_replication",
+    "get_replication_snapshot",
+    "get_latest_txn_id",
+    "get_last_txn",
+    "wait_for_txn",
+    "detach_replica",
+    "enable_as_master",
+    "get_replica_context",
+    "attach_replica",
+    "demote_replication_master",
+}
 HERE = "C.UTF-8"
 """A locale that every Debian has, in place of the one that was asked for."""
 NOTIFICATION = "trove.common.notification.DBaaSUserCreate"
@@ -39,6 +61,40 @@ def agent(broker: Rabbit, exchange: str, wire: Wire) -> Iterator[AgentProcess]:
         yield made
         wire.call(made.guest_id, "stop_db", timeout=60)
         made.close()
+
+
+def test_the_rest_of_its_life_is_lived_or_refused_in_words(
+    agent: AgentProcess, wire: Wire, conductor: Conductor
+) -> None:
+    wire.cast(agent.guest_id, "prepare", SEEN[0]["kwargs"] | {"databases": [], "users": []}, version="1.1")
+    conductor.wait_for_status(agent.guest_id, "healthy", timeout=90)
+    for request in LIFE:
+        method = request["method"]
+        # The guest that was seen had another version.
+        arguments = json.loads(json.dumps(request["kwargs"]).replace('"16"', '"15"'))
+        if request["kind"] == "cast":
+            context = request_context()
+            wire.cast(agent.guest_id, method, arguments, version=request["version"], context=context)
+            assert ended(agent, wire, context["request_id"]) == "done", method
+            continue
+        failure = wire.ask(agent.guest_id, method, arguments, version=request["version"], timeout=60).failure
+        if method in REPLICATION:
+            assert failure is not None
+            assert failure.class_name == "NotSupported", method
+        else:
+            assert failure is None, (method, failure)
+    status = wire.call(agent.guest_id, "get_status", namespace="guestagent")
+    assert (status["service_status"], status["datastore_version"]) == ("healthy", "15")
+
+
+def ended(agent: AgentProcess, wire: Wire, request_id: str) -> str:
+    """How the operation of a request ends."""
+
+    def end() -> str:
+        found = wire.call(agent.guest_id, "operation_list", {"limit": 5}, namespace="guestagent")
+        return next((one["state"] for one in found if one["request_id"] == request_id and one["ended"]), "")
+
+    return eventually(end, timeout=90, message=agent.tail)
 
 
 def test_the_requests_that_were_seen_are_answered(agent: AgentProcess, wire: Wire, conductor: Conductor) -> None:

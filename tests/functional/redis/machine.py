@@ -1,6 +1,7 @@
 """A machine for one Redis or Valkey guest, and clients of its server."""
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,19 +12,15 @@ from guestagent_redis import options
 from guestagent_redis.manager import RedisManager
 from guestagent_redis.resp import Refused, Reply, Word, call
 
-from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.ports import LOOPBACK
-from guestagent.contract.users import User
+from tests.support import machine as anybody
 from tests.support import redis
-from tests.support.machine import CONTEXT
-from tests.support.machine import Machine as AnyMachine
 
 FLAVOUR = (Path(__file__).parent / "fixtures" / "flavour.conf").read_text()
 """A base configuration as the control plane sends it for a small flavour."""
-PASSWORD = "Wee/sleekit 1"
 
 
-class Machine(AnyMachine[RedisManager]):
+class Machine(anybody.Machine[RedisManager]):
     """Where one guest lives."""
 
     def __init__(self, directory: Path, datastore: str = redis.DATASTORE, **settings: object) -> None:
@@ -85,30 +82,7 @@ class Client:
         return call(self._connection, self._replies, *words)
 
 
-@contextlib.contextmanager
-def machine(**settings: Any) -> Iterator[Machine]:
-    """A machine on which nothing has happened yet."""
-    with reachable_directory() as directory:
-        made = Machine(directory, **settings)
-        try:
-            yield made
-        finally:
-            made.close()
-
-
-def prepare(manager: RedisManager, **arguments: Any) -> None:
-    """What the control plane sends to a new machine."""
-    given: dict[str, Any] = {
-        "packages": "",
-        "databases": [],
-        "memory_mb": 512,
-        "users": [],
-        "config_contents": FLAVOUR,
-        "ds_version": "7.0",
-    }
-    manager.prepare(CONTEXT, **{**given, **arguments})
-
-
-def user(name: str, password: str = PASSWORD, host: str | None = None) -> User:
-    """A user as it travels."""
-    return User(name, host, password)
+machine = functools.partial(anybody.opened, Machine)
+"""A machine on which nothing has happened yet; takes options of the datastore."""
+prepare = functools.partial(anybody.prepare, config_contents=FLAVOUR, ds_version="7.0")
+"""What the control plane sends to a new machine."""

@@ -8,7 +8,8 @@ from guestagent_redis.manager import RedisManager
 
 from guestagent.contract.errors import InvalidValue
 from guestagent.contract.states import ServiceStatus
-from tests.functional.redis.machine import CONTEXT, FLAVOUR, Machine
+from tests.functional.redis.machine import FLAVOUR, Machine
+from tests.support.machine import CONTEXT
 from tests.support.redis import INSTALLED
 
 
@@ -96,15 +97,6 @@ class TestLive:
         assert manager.client.settings("maxclients", "hz") == {"maxclients": "120", "hz": "10"}
         assert "maxclients" in overrides(manager)
 
-    def test_what_only_a_running_server_refuses_does_not_wait_on_disk(self, manager: RedisManager) -> None:
-        attach(manager, {"maxclients": 120})
-        # More than the process may have open: at a start the server makes do with less.
-        manager.update_overrides(CONTEXT, {"maxclients": 10_000_000})
-        with pytest.raises(InvalidValue, match="maxclients"):
-            manager.apply_overrides(CONTEXT, {"maxclients": 10_000_000})
-        manager.restart(CONTEXT)
-        assert setting(manager, "maxclients") == "120"
-
 
 @pytest.mark.usefixtures("from_the_flavour")
 class TestRestart:
@@ -120,12 +112,6 @@ class TestRestart:
     def test_no_restart_for_what_is_in_force_already(self, guest: Machine, manager: RedisManager) -> None:
         attach(manager, {"databases": 16, "io-threads": "1", "always-show-logo": "NO"})
         assert guest.reports == []
-
-    def test_only_writing_touches_nothing_that_runs(self, manager: RedisManager) -> None:
-        manager.update_overrides(CONTEXT, {"maxclients": 160})
-        assert setting(manager, "maxclients") == "100"
-        manager.restart(CONTEXT)
-        assert setting(manager, "maxclients") == "160"
 
     def test_a_server_that_does_not_come_up_comes_up_as_before(self, manager: RedisManager) -> None:
         attach(manager, {"maxclients": 170, "appendonly": True})

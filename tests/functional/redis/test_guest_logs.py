@@ -5,7 +5,8 @@ from guestagent_redis.manager import RedisManager
 
 from guestagent.contract.context import RequestContext
 from guestagent.contract.errors import InvalidValue, NotFound
-from tests.functional.redis.machine import CONTEXT, Machine
+from tests.functional.redis.machine import Machine
+from tests.support.machine import CONTEXT
 
 
 def test_what_the_server_says_is_published(guest: Machine, manager: RedisManager) -> None:

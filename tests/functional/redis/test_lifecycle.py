@@ -1,20 +1,16 @@
 """Starts, stops and statuses of a real server, also when the agent or the server dies on the way."""
 
 import contextlib
-import os
-import signal
-import time
 from collections.abc import Iterator
 
 import pytest
 from guestagent_redis.manager import RedisManager
 from guestagent_redis.resp import Refused, Word
 
-from guestagent.conformance.poll import eventually
-from guestagent.contract.errors import DatastoreDown
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
-from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.redis.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,53 +27,6 @@ def running(guest: Machine, manager: RedisManager) -> Iterator[None]:
     manager.make_read_only(CONTEXT, False)
 
 
-def pid(guest: Machine, manager: RedisManager) -> int:
-    found = guest.processes.pid(manager.service())
-    assert found is not None
-    return found
-
-
-def kill(guest: Machine, manager: RedisManager) -> None:
-    os.kill(pid(guest, manager), signal.SIGKILL)
-    eventually(lambda: guest.processes.pid(manager.service()) is None, message="the server survived")
-
-
-def test_a_restart_is_another_process_with_the_same_data(guest: Machine, manager: RedisManager) -> None:
-    guest.ask("keeper", PASSWORD, "SET", "lasting", "1")
-    before = pid(guest, manager)
-    manager.restart(CONTEXT)
-    assert pid(guest, manager) != before
-    assert guest.ask("keeper", PASSWORD, "GET", "lasting") == "1"
-    assert guest.reports == [ServiceStatus.RESTARTING, ServiceStatus.HEALTHY]
-
-
-def test_a_stopped_server_stays_stopped(guest: Machine, manager: RedisManager) -> None:
-    for _ in range(2):
-        manager.stop_db(CONTEXT)
-        assert manager.service_status() is ServiceStatus.SHUTDOWN
-    rebooted = guest.manager()
-    rebooted.ensure_running()
-    assert rebooted.service_status() is ServiceStatus.SHUTDOWN
-    rebooted.restart(CONTEXT)
-    assert rebooted.service_status() is ServiceStatus.HEALTHY
-
-
-def test_an_agent_that_starts_again_finds_the_server(guest: Machine, manager: RedisManager) -> None:
-    before = pid(guest, manager)
-    again = guest.manager()
-    again.ensure_running()
-    assert again.service_status() is ServiceStatus.HEALTHY
-    assert pid(guest, again) == before
-
-
-def test_a_server_that_died_is_started_again(guest: Machine, manager: RedisManager) -> None:
-    kill(guest, manager)
-    again = guest.manager()
-    assert again.service_status() is ServiceStatus.CRASHED
-    again.ensure_running()
-    assert again.service_status() is ServiceStatus.HEALTHY
-
-
 def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine, manager: RedisManager) -> None:
     manager.stop_server()
     for left in manager.layout.socket.parent.iterdir():
@@ -85,38 +34,6 @@ def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine
     manager.layout.socket.parent.rmdir()
     guest.manager().ensure_running()
     assert manager.service_status() is ServiceStatus.HEALTHY
-
-
-def test_a_server_that_does_not_answer_is_blocked_and_asked_briefly(guest: Machine, manager: RedisManager) -> None:
-    guest.conf.set_override("probe_timeout", 1, guest.datastore)
-    frozen = pid(guest, manager)
-    os.kill(frozen, signal.SIGSTOP)
-    try:
-        for one in (guest.manager(), manager):
-            asked = time.monotonic()
-            assert one.service_status() is ServiceStatus.BLOCKED
-            assert time.monotonic() - asked < 4
-    finally:
-        os.kill(frozen, signal.SIGCONT)
-        guest.conf.clear_override("probe_timeout", guest.datastore)
-    eventually(lambda: manager.service_status() is ServiceStatus.HEALTHY, message="the server stayed blocked")
-
-
-def test_a_server_that_is_down_is_said_to_be_down(manager: RedisManager) -> None:
-    manager.stop_db(CONTEXT)
-    for ask in (
-        lambda: manager.list_users(CONTEXT),
-        lambda: manager.create_user(CONTEXT, [user("late")]),
-        lambda: manager.enable_root(CONTEXT),
-        lambda: manager.make_read_only(CONTEXT, True),
-        lambda: manager.apply_overrides(CONTEXT, {"maxclients": 50}),
-        lambda: manager.ssl_show(CONTEXT),
-        lambda: manager.pre_upgrade(CONTEXT),
-        lambda: manager.pre_create_backup(CONTEXT),
-    ):
-        with pytest.raises(DatastoreDown):
-            ask()
-    assert manager.get_filesystem_stats(CONTEXT).total_blocks > 0
 
 
 def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: RedisManager) -> None:

@@ -10,7 +10,8 @@ from guestagent_redis.manager import RedisManager
 from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import DatastoreError
 from guestagent.system import files
-from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
+from tests.functional.redis.machine import FLAVOUR, Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 from tests.support.redis import INSTALLED
 
 

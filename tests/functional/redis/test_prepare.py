@@ -16,7 +16,8 @@ from guestagent.contract.errors import DatastoreError, InvalidValue, NotSupporte
 from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.contract.users import User
 from guestagent.system import files
-from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
+from tests.functional.redis.machine import FLAVOUR, Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 class TestPrepared:

@@ -9,7 +9,8 @@ import pytest
 
 from guestagent.contract.errors import GuestAgentError
 from guestagent.contract.users import PasswordChange, UserAttributes
-from tests.functional.redis.machine import CONTEXT, machine, prepare, user
+from tests.functional.redis.machine import machine, prepare
+from tests.support.machine import CONTEXT, user
 from tests.support.onlooker import Onlooker
 
 GIVEN = ["first-secret-of-app", "second-secret-of-app", "third-secret-of-app", "fourth-secret-of-app", "secret-of-root"]

@@ -10,7 +10,8 @@ from guestagent_redis.manager import RedisManager
 from guestagent.capabilities.snapshots import LetGoEarlier
 from guestagent.conformance.poll import eventually
 from guestagent.contract.users import User
-from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, machine, prepare, user
+from tests.functional.redis.machine import Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 def writes(guest: Machine) -> bool:
@@ -70,6 +71,14 @@ def test_one_that_nobody_ends_is_ended_by_a_guard_and_said_to_be_of_no_use(
             manager.post_create_backup(CONTEXT)
     finally:
         guest.conf.clear_override("freeze_limit", "backup")
+
+
+def test_the_next_agent_lets_the_data_go_at_once(guest: Machine) -> None:
+    forgotten = guest.manager()
+    with forgotten.held_still():
+        assert not writes(guest)
+        guest.manager().tidy()
+        assert writes(guest)
 
 
 def test_an_agent_that_dies_lets_the_data_go(guest: Machine) -> None:

@@ -7,13 +7,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from guestagent_redis.manager import RedisManager
 
+from guestagent.capabilities.configuration import AGENT
 from guestagent.conformance.ports import blocked_port
 from guestagent.contract.errors import InvalidValue, NotFound
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.tls import TlsResult
 from guestagent.contract.users import User
-from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, user
+from tests.functional.redis.machine import FLAVOUR, Machine
 from tests.support.authority import Authority
+from tests.support.machine import CONTEXT, PASSWORD, user
 from tests.support.redis import INSTALLED
 
 AT_ONCE = TlsResult(restart_required=False)
@@ -108,6 +110,13 @@ def test_disabled_it_is_off_at_once(guest: Machine, manager: RedisManager, autho
         assert not guest.enters("client", PASSWORD, authority.trusting())
         manager.restart(CONTEXT)
     assert not list(manager.layout.tls_dir.iterdir())
+
+
+def test_disabled_it_leaves_the_configuration_that_was_before(manager: RedisManager, authority: Authority) -> None:
+    before = manager.configuration.read(AGENT)
+    manager.ssl_action(CONTEXT, "enforced", authority.container("db-1"), enable=1)
+    manager.ssl_action(CONTEXT, disable=1)
+    assert manager.configuration.read(AGENT) == before
 
 
 def test_what_openssl_refuses_never_reaches_the_server(

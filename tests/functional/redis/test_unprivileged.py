@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from guestagent.contract.states import ServiceStatus
-from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, prepare, user
+from tests.functional.redis.machine import Machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 from tests.support.unprivileged import live_as_nobody
 
 

@@ -10,7 +10,8 @@ from guestagent_redis.server_program import ServerProgram
 
 from guestagent.contract.errors import DatastoreError, InvalidValue, NotFound
 from guestagent.contract.states import Phase, ServiceStatus
-from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
+from tests.functional.redis.machine import FLAVOUR, Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 
 @pytest.fixture

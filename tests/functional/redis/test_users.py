@@ -9,7 +9,8 @@ from guestagent_redis.resp import Refused
 from guestagent.contract.databases import Database
 from guestagent.contract.errors import AlreadyExists, InvalidValue, NotFound, NotSupported
 from guestagent.contract.users import PasswordChange, User, UserAttributes
-from tests.functional.redis.machine import CONTEXT, PASSWORD, Machine, user
+from tests.functional.redis.machine import Machine
+from tests.support.machine import CONTEXT, PASSWORD, user
 
 NAMES = ["plain", "o'brien", 'quo"te', "Zoë", "数据库", "a@b.example", "-off", "#hash", "~*", "(x", "x" * 128]
 

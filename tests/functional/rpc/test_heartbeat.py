@@ -2,13 +2,11 @@
 
 import itertools
 import time
-from pathlib import Path
 
 from guestagent.conformance.conductor import Conductor, Report
 from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
 from tests.functional.rpc.conftest import KEY, Guest
-from tests.support import mariadb
 from tests.support.sleeper import DATASTORE
 
 
@@ -78,19 +76,3 @@ def test_the_conductors_topic_can_be_another(conductor: Conductor, make_agent: M
     agent.boot(wire)
     wire.call(agent.guest_id, "rpc_ping")
     assert conductor.of(agent.guest_id) == []
-
-
-def test_from_the_boot_to_prepare_it_says_building(
-    conductor: Conductor, make_agent: MakeAgent, wire: Wire, guests_dir: Path
-) -> None:
-    database = guests_dir / "database"
-    database.mkdir()
-    agent = make_agent(mariadb.DATASTORE, options=mariadb.options(database))
-    agent.start()
-    for number in range(2):
-        check_form(conductor.wait_for_status(agent.guest_id, "building", after=number), agent.guest_id)
-    assert set(conductor.statuses(agent.guest_id)) == {"building"}
-
-    failure = wire.ask(agent.guest_id, "list_databases").failure
-    assert failure is not None
-    assert failure.class_name == "NotPrepared"

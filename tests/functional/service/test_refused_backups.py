@@ -12,8 +12,8 @@ import pytest
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
+from guestagent.system import command
 from tests.functional.service.hoarder import Hoarder
-from tests.functional.system.conftest import tool
 
 EXCHANGE = f"trove-refused-{uuid.uuid4().hex[:8]}"
 
@@ -42,8 +42,8 @@ def rewrite(path: Path, **fields: Any) -> None:
 def mounted(hoarder: Hoarder, stack: contextlib.ExitStack, options: str) -> None:
     """Have the store on a file system of its own."""
     hoarder.agent.storage_dir.mkdir(exist_ok=True)
-    tool("mount", "-t", "tmpfs", "-o", options, "none", str(hoarder.agent.storage_dir))
-    stack.callback(tool, "umount", str(hoarder.agent.storage_dir))
+    command.run(["mount", "-t", "tmpfs", "-o", options, "none", str(hoarder.agent.storage_dir)], timeout=60)
+    stack.callback(command.run, ["umount", str(hoarder.agent.storage_dir)], timeout=60)
 
 
 def full(hoarder: Hoarder, stack: contextlib.ExitStack) -> dict[str, Any]:

@@ -65,7 +65,7 @@ WRONG = {
     "raises while it is imported": Wrong(68, "ZeroDivisionError", module="1 / 0\n"),
     "ends the process": Wrong(68, "SystemExit", module="raise SystemExit(0)\n"),
     "no manager": Wrong(69, "is something else", module="Manager = dict\n"),
-    "another datastore": Wrong(70, "expects the datastore 'mysql'", injected={"datastore_manager": "mysql"}),
+    "another datastore": Wrong(70, "expects the datastore 'other'", injected={"datastore_manager": "other"}),
     "for a newer runtime": Wrong(72, "requires guestagent>=99", requires="guestagent>=99"),
     "a strategy for others": Wrong(
         73,

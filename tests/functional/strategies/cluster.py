@@ -14,7 +14,8 @@ from guestagent.backup.base import Server, Stage
 from guestagent.capabilities.backups import Query
 from guestagent.contract.databases import Database
 from guestagent.system import files
-from tests.functional.postgresql.machine import PASSWORD, Machine, machine, prepare, user
+from tests.functional.postgresql.machine import Machine, machine, prepare
+from tests.support.machine import PASSWORD, user
 from tests.support.postgresql import ACCOUNT, DATASTORE
 
 OWNER = ACCOUNT if os.geteuid() == 0 else None

@@ -17,7 +17,8 @@ from guestagent.backup.base import BaseBackupStrategy, Server, Stage
 from guestagent.conformance.poll import eventually
 from guestagent.system import files
 from guestagent.system.stream import Producer
-from tests.functional.mariadb.machine import Machine, Rows, machine, prepare, user
+from tests.functional.mariadb.machine import Machine, Rows, machine, prepare
+from tests.support.machine import user
 from tests.support.mariadb import ACCOUNT, DATASTORE
 
 SECRET = "Sleekit-cowrin-1"

@@ -21,7 +21,8 @@ from guestagent.backup.base import Server, Stage, Taken
 from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, SystemFailure
 from guestagent.system import files
-from tests.functional.redis.machine import CONTEXT, FLAVOUR, PASSWORD, Machine, machine, prepare, user
+from tests.functional.redis.machine import FLAVOUR, Machine, machine, prepare
+from tests.support.machine import CONTEXT, PASSWORD, user
 from tests.support.onlooker import Onlooker
 
 READ = 1 << 16

@@ -152,7 +152,7 @@ def test_a_module_that_fails_is_reported_and_the_others_go_on(manager: AppliedMo
     ("fields", "error", "words"),
     [
         ({"type": "newrelic"}, NotFound, "driver for modules of type 'newrelic'"),
-        ({"datastore": "postgresql"}, InvalidValue, "for datastore 'postgresql', and this guest's is 'testdb'"),
+        ({"datastore": "otherdb"}, InvalidValue, "for datastore 'otherdb', and this guest's is 'testdb'"),
         ({"contents": None}, InvalidValue, "no contents"),
         ({"contents": ""}, InvalidValue, "no contents"),
         ({"contents": "message=hi"}, InvalidValue, "not base64"),

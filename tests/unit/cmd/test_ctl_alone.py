@@ -28,6 +28,7 @@ sys.exit(code)
 """
 
 PASSWORD = "geheim"
+PREVIEW = "Development Status :: 4 - Beta"
 
 
 BETA = """
@@ -48,7 +49,8 @@ def closed_port() -> Iterator[int]:
 
 
 def test_plugins_shows_what_is_installed_and_what_is_declared(machine: Machine) -> None:
-    machine.site.install("guest-beta", {}, {"guestagent.backup": {"beta": "beta:Dump"}}, version="2.0")
+    offered = {"guestagent.backup": {"beta": "beta:Dump"}}
+    machine.site.install("guest-beta", {}, offered, version="2.0", classifiers=[PREVIEW])
 
     plugins = answered(machine.ctl("plugins", "--json"))
 
@@ -61,11 +63,13 @@ def test_plugins_shows_what_is_installed_and_what_is_declared(machine: Machine) 
         "loaded": None,
         "distribution": "guest-alpha",
         "version": "1.0",
+        "maturity": "experimental",
         "class": "alpha:Manager",
         "location": str(machine.directory),
     }
     assert shown["beta"]["declared"] is False
     assert shown["beta"]["version"] == "2.0"
+    assert shown["beta"]["maturity"] == "technical-preview"
 
 
 def test_plugins_shows_what_is_declared_and_missing(machine: Machine) -> None:
@@ -81,13 +85,14 @@ def test_plugins_shows_what_is_declared_and_missing(machine: Machine) -> None:
 
 
 def test_the_matrix_shows_which_calls_the_installed_datastores_support(machine: Machine) -> None:
-    machine.site.install(
-        "guest-beta", {"beta": BETA}, {"guestagent.datastore": {"beta": "beta:Manager"}}, version="2.0"
-    )
+    offered = {"guestagent.datastore": {"beta": "beta:Manager"}}
+    machine.site.install("guest-beta", {"beta": BETA}, offered, version="2.0", classifiers=[PREVIEW])
 
     matrix = answered(machine.ctl("plugins", "--matrix", "--json"))
     shown = {one["name"]: one for one in matrix["datastores"]}
-    assert shown["alpha"] == {"name": "alpha", "distribution": "guest-alpha", "version": "1.0", "maturity": None}
+    assert shown["alpha"]["distribution"] == "guest-alpha"
+    assert (shown["alpha"]["version"], shown["alpha"]["maturity"]) == ("1.0", "experimental")
+    assert (shown["beta"]["version"], shown["beta"]["maturity"]) == ("2.0", "technical-preview")
     supported = {call["name"]: (call["supported"]["alpha"], call["supported"]["beta"]) for call in matrix["calls"]}
     assert [*supported] == [declared.name for declared in CALLS]
     assert supported["create_database"] == (True, False)
@@ -96,6 +101,7 @@ def test_the_matrix_shows_which_calls_the_installed_datastores_support(machine: 
     assert supported["create_backup"] == (False, False)
 
     lines = [line.split() for line in machine.ctl("plugins", "--matrix").stdout.splitlines()]
+    assert ["beta", "guest-beta", "2.0", "technical-preview"] in lines
     head = next(line for line in lines if line[:3] == ["CAPABILITY", "CALL", "SINCE"])
     row = dict(zip(head, next(line for line in lines if line[:2] == ["root", "enable_root"]), strict=True))
     assert (row["SINCE"], row["ALPHA"], row["BETA"]) == ("1.0", "no", "yes")

@@ -42,7 +42,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert set(bound) > set(PREPARE)
 
 
-@pytest.mark.parametrize("packages", ["", "mariadb-server", ["a", "b"], [], None])
+@pytest.mark.parametrize("packages", ["", "testdb-server", ["a", "b"], [], None])
 def test_packages_come_in_all_their_forms(packages: object) -> None:
     assert declared("prepare").bind({**PREPARE, "packages": packages})["packages"] == packages
 

@@ -109,6 +109,14 @@ class TestSteps:
         do(Plan("plan", [book.step("a", done=is_done)]))
         assert book.done == ["a"]
 
+    def test_what_stands_against_one_keeps_it_from_being_begun(self, do: Do, book: Notebook) -> None:
+        def refuse() -> None:
+            raise MISSING
+
+        with pytest.raises(NotFound):
+            do(Plan("plan", [book.undone("a"), book.undone("b", require=refuse, kept=1)]))
+        assert book.done == ["a", "undo a None"]
+
     def test_the_journal_knows_how_they_ended(self, do: Do, book: Notebook, path: CodePath) -> None:
         steps = do(Plan("plan", [book.undone("a"), book.step("b")])).steps
         known = {"a": "done", "b": "done"} if path is CodePath.CONVERGENCE else {"a": "done"}
@@ -416,6 +424,18 @@ class TestLaterAgents:
     ) -> None:
         resume(Plan("plan", [book.step("a", done=lambda: is_done)]), {"a": state})
         assert book.done == again
+
+    def test_one_that_nobody_began_is_done_whatever_is_there(self, resume: Callable[..., None], book: Notebook) -> None:
+        """What looks like its own work is somebody else's."""
+        resume(Plan("plan", [book.step("a"), book.step("b", done=lambda: True)]), {"a": "done"})
+        assert book.done == ["b"]
+
+    @pytest.mark.parametrize(("notes", "required"), [({}, ["look", "a"]), ({"a": "running"}, ["a"])])
+    def test_what_stands_against_one_is_no_business_of_whoever_goes_on_with_it(
+        self, resume: Callable[..., None], book: Notebook, notes: dict[str, str], required: list[str]
+    ) -> None:
+        resume(Plan("plan", [book.step("a", require=lambda: book.done.append("look"))]), notes)
+        assert book.done == required
 
     @pytest.mark.parametrize(("is_done", "again"), [(True, []), (False, ["a"])])
     def test_what_a_reboot_takes_back_is_looked_at_again(

@@ -23,7 +23,7 @@ CHANGED = {
     "code_path": CodePath.CONVERGENCE,
     "plugin": "guest-alpha 1.0",
     "device_path": "/dev/vdb",
-    "mount_point": "/var/lib/mysql",
+    "mount_point": "/var/lib/testdb",
     "datastore_version": "10.11",
     "read_only": True,
     "tls_mode": "enforced",

@@ -1,5 +1,6 @@
 """One operation at a time, in order; what waits too long is never started."""
 
+import contextlib
 import functools
 import itertools
 import threading
@@ -318,6 +319,46 @@ class TestInTheJournal:
         operations.enqueue(one).result(PATIENCE)
         assert told == [OperationState.DONE]
         assert "does not know how 'work' (request req-1) ended" in caplog.text
+
+    def test_an_end_that_could_not_be_written_down_is_shown_and_written_down_later(
+        self, operations: OperationQueue, journal: Journal
+    ) -> None:
+        with contextlib.ExitStack() as disk:
+
+            def fail() -> None:
+                disk.enter_context(full_disk())
+                raise NotFound(subject="It")
+
+            with pytest.raises(NotFound):
+                operations.run(self.asked(fail, awaited=True))
+            [shown], [known] = operations.list(5), journal.list(5)
+            assert (shown.state, shown.error, known.state) == ("failed", str(NotFound(subject="It")), "running")
+            assert operations.show(shown.id).ended == shown.ended
+            operations.note_ends()
+            assert [one.state for one in journal.list(5)] == ["running"]
+        operations.note_ends()
+        [known] = journal.list(5)
+        assert (known.state, known.error, known.ended) == (shown.state, shown.error, shown.ended)
+
+    def test_it_is_written_down_before_the_next_one_begins(self, operations: OperationQueue, journal: Journal) -> None:
+        with contextlib.ExitStack() as disk:
+            operations.run(self.asked(lambda: disk.enter_context(full_disk()), awaited=True))
+        assert operations.run(operation(lambda: [one.state for one in journal.list(5)])) == ["done"]
+
+    def test_it_is_written_down_before_the_agent_leaves(self, operations: OperationQueue, journal: Journal) -> None:
+        with contextlib.ExitStack() as disk:
+            operations.run(self.asked(lambda: disk.enter_context(full_disk()), awaited=True))
+        operations.drain()
+        assert [one.state for one in journal.list(5)] == ["done"]
+
+    def test_who_has_been_told_meanwhile_is_not_told_again(self, operations: OperationQueue, journal: Journal) -> None:
+        one = self.asked(lambda: None)
+        with contextlib.ExitStack() as disk:
+            one.work = lambda: disk.enter_context(full_disk())
+            operations.enqueue(one).result(PATIENCE)
+        journal.tell(one.id, None)
+        operations.note_ends()
+        assert list(journal.unfinished()) == []
 
     def test_its_end_is_on_disk_before_anybody_hears_of_it(self, operations: OperationQueue, journal: Journal) -> None:
         seen: list[str] = []

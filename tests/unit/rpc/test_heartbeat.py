@@ -1,5 +1,6 @@
 """What the heart says, and what it does about a server that died."""
 
+import contextlib
 import threading
 
 import pytest
@@ -10,10 +11,12 @@ from guestagent.contract.states import Phase, ServiceStatus
 from guestagent.guest import Guest
 from guestagent.heartbeat import Heartbeat
 from guestagent.manager import BaseDatastoreManager
-from guestagent.operations.operation import Operation
+from guestagent.operations.journal import Journal
+from guestagent.operations.operation import Operation, Request
 from guestagent.operations.queue import OperationQueue
 from guestagent.rpc.conductor import Conductor
 from tests.unit.rpc.conftest import PATIENCE, ControlPlane
+from tests.unit.storage.full_disk import full_disk
 
 
 class Server(BaseDatastoreManager):
@@ -92,6 +95,18 @@ def test_a_datastore_without_prepare_is_asked_from_the_start(
 ) -> None:
     Heartbeat(WithoutPrepare(guest), operations, conductor).beat()
     assert said(control_plane) == "running"
+
+
+def test_what_the_journal_had_no_room_for_is_written_down_with_a_beat(
+    heartbeat: Heartbeat, operations: OperationQueue, journal: Journal
+) -> None:
+    with contextlib.ExitStack() as disk:
+        operations.run(
+            Operation("work", "-", lambda: disk.enter_context(full_disk()), Request("", {}, {}, awaited=True))
+        )
+    assert [one.state for one in journal.list(5)] == ["running"]
+    heartbeat.beat()
+    assert [one.state for one in journal.list(5)] == ["done"]
 
 
 def test_a_plugin_that_cannot_tell_does_not_silence_the_heart(

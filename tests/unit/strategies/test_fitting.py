@@ -30,7 +30,13 @@ def test_a_strategy_fits_its_own_family(
 
 
 @pytest.mark.parametrize(
-    ("strategy", "incremental"), [(MariaBackup, True), (MariaDBDump, False), (PgBaseBackup, True), (RedisRdb, False)]
+    ("strategy", "incremental"),
+    [
+        (MariaBackup, True),
+        (MariaDBDump, False),
+        (PgBaseBackup, True),
+        (RedisRdb, False),
+    ],
 )
 def test_some_backups_build_on_others(strategy: type[BaseBackupStrategy], incremental: bool) -> None:
     assert strategy.incremental is incremental

@@ -43,9 +43,9 @@ def settings(service: Service) -> dict[str, str]:
 
 
 def test_a_unit_says_what_the_service_says() -> None:
-    said = settings(msgspec.structs.replace(SERVICE, user="mysql", stop_signal=2, open_files=123))
+    said = settings(msgspec.structs.replace(SERVICE, user="testdb", stop_signal=2, open_files=123))
     assert said["ExecStart"] == '":/usr/sbin/server" "--datadir=/data"'
-    assert said["User"] == "mysql"
+    assert said["User"] == "testdb"
     assert said["KillSignal"] == "SIGINT"
     assert said["LimitNOFILE"] == "123"
     assert said["LimitCORE"] == "0"
