@@ -51,6 +51,10 @@ class Child:
         """What it ended with, negative for a signal; none: it runs."""
         return self._process.poll()
 
+    def said(self) -> str:
+        """The last of what it wrote, as one line."""
+        return " ".join(self.output.read_text(errors="replace").split())[-500:] or "nothing"
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process has ended."""
         self._process.send_signal(number)

@@ -9,7 +9,7 @@ from typing import Self
 from guestagent.conformance.certificates import Authority
 from guestagent.conformance.child import Child, plain_environment
 from guestagent.conformance.poll import eventually
-from guestagent.conformance.ports import LOOPBACK, free_port
+from guestagent.conformance.ports import LOOPBACK, free_port, listens
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
@@ -66,8 +66,11 @@ class Rabbit:
             return
         if self._port_mapper is None:
             # A port mapper that the broker starts by itself would outlive it.
-            port = self._environment["ERL_EPMD_PORT"]
-            self._port_mapper = self._child("epmd", "-port", port, "-address", LOOPBACK)
+            port = int(self._environment["ERL_EPMD_PORT"])
+            mapper = self._port_mapper = self._child("epmd", "-port", str(port), "-address", LOOPBACK)
+            eventually(
+                lambda: listens(port), message=lambda: f"the port mapper does not answer; it said {mapper.said()}"
+            )
         server = self._server = self._child(str(SERVER))
         eventually(
             lambda: server.returncode is not None or self._answers(),
@@ -75,7 +78,7 @@ class Rabbit:
             message=f"the broker does not answer; see {self.log} and {server.output}",
         )
         if server.returncode is not None:
-            raise AssertionError(f"the broker ended with {server.returncode}; see {self.log} and {server.output}")
+            raise AssertionError(f"the broker ended with {server.returncode}; see {self.log}; it said {server.said()}")
 
     def stop(self) -> None:
         """Stop the broker in order; what is durable is kept."""
