@@ -46,6 +46,24 @@ class TestConfiguration:
         assert seen(guest, live) == before
 
     @claims("apply_overrides")
+    @given("live", "refused")
+    def test_all_of_a_call_or_nothing(self, guest: Guest) -> None:
+        live = guest.datastore.live
+        assert live is not None
+        before = seen(guest, live)
+        for wrong in guest.datastore.refused:
+            mixed = {**live.overrides, **wrong.overrides}
+            if wrong.name == live.name:
+                continue
+            assert guest.refusal("update_overrides", overrides=mixed).kind == "InvalidValue", wrong
+            # A server that takes its values from its files never hears of what is not in them.
+            refused = guest.attempt("apply_overrides", overrides=mixed)
+            assert refused is None or refused.kind == "InvalidValue", wrong
+            assert seen(guest, live) == before
+        guest.do("restart")
+        assert seen(guest, live) == before
+
+    @claims("apply_overrides")
     @given("refused_live")
     def test_what_only_the_running_server_refuses_does_not_wait_on_disk(self, guest: Guest) -> None:
         wrong = guest.datastore.refused_live
@@ -62,10 +80,13 @@ class TestConfiguration:
         assert waiting is not None
         before, heard = seen(guest, waiting), guest.heard
         assert before != waiting.in_force
-        guest.do("update_overrides", overrides=waiting.overrides)
+        live = guest.datastore.live
+        overrides = {**waiting.overrides, **(live.overrides if live else {})}
+        guest.do("update_overrides", overrides=overrides)
         if guest.supports("apply_overrides"):
-            guest.do("apply_overrides", overrides=waiting.overrides)
+            guest.do("apply_overrides", overrides=overrides)
             guest.wait_for_status("restart required", after=heard)
+            assert live is None or seen(guest, live) == live.in_force
         assert seen(guest, waiting) == before
         guest.do("restart")
         assert seen(guest, waiting) == waiting.in_force

@@ -11,7 +11,7 @@ import pytest
 from guestagent.conformance.claims import claims, given
 from guestagent.conformance.guest import PASSWORD, Guest, MakeGuest
 from guestagent.conformance.poll import eventually
-from guestagent.conformance.suite import users
+from guestagent.conformance.suite import databases, users
 from guestagent.system import procfs
 
 BRIEFLY = 10.0
@@ -77,9 +77,18 @@ class TestPrepare:
 
     def test_a_second_prepare_changes_nothing(self, guest: Guest) -> None:
         pid = guest.server_pid
-        guest.prepare()
-        assert guest.server_pid == pid
-        assert guest.status() == "healthy"
+        other = {
+            "databases": [{"_name": "another"}] if guest.supports("create_database") else [],
+            "users": [users.user("another")] if guest.supports("create_user") else [],
+        }
+        for contents in ({}, other):
+            guest.prepare(**contents)
+            assert guest.server_pid == pid
+            assert guest.status() == "healthy"
+        if guest.supports("list_databases"):
+            assert "another" not in databases.names(guest)
+        if guest.supports("list_users"):
+            assert "another" not in users.names(guest)
 
     def test_before_prepare_nothing_is_done(self, make_guest: MakeGuest) -> None:
         blank = make_guest()

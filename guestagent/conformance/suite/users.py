@@ -12,7 +12,7 @@ from guestagent.conformance.datastore import Account
 from guestagent.conformance.guest import KEEPER, KEPT, PASSWORD, Guest
 
 
-def user(name: str, password: str = PASSWORD, databases: list[str] | None = None) -> dict[str, Any]:
+def user(name: str, password: str | None = PASSWORD, databases: list[str] | None = None) -> dict[str, Any]:
     """A user as it travels."""
     return {"_name": name, "_password": password, "_databases": [{"_name": database} for database in databases or []]}
 
@@ -80,6 +80,11 @@ class TestUsers:
     def test_nobody_enters_without_a_password(self, guest: Guest, somebody: str) -> None:
         assert not self.enters(guest, somebody, "")
         assert not self.enters(guest, "nobody", "")
+
+    @pytest.mark.parametrize("password", [None, ""])
+    def test_nobody_is_made_without_a_password(self, guest: Guest, password: str | None) -> None:
+        assert guest.refusal("create_user", users=[user("open", password)]).kind == "InvalidValue"
+        assert "open" not in names(guest)
 
     def test_what_is_told_of_one_holds_no_password(self, guest: Guest, somebody: str) -> None:
         found = guest.do("get_user", username=somebody, hostname=host_of(guest, somebody))
@@ -174,10 +179,23 @@ class TestUsers:
         assert guest.do("list_access", who) == []
         assert guest.refusal("revoke_access", who, database=KEPT).kind == "NotFound"
 
+    @claims("update_attributes", "grant_access", "list_access", "create_database")
+    def test_a_changed_one_keeps_its_access(self, guest: Guest, somebody: str) -> None:
+        who = {"username": somebody, "hostname": host_of(guest, somebody)}
+        renamed = f"{somebody}x"
+        guest.do("grant_access", who, databases=[KEPT])
+        guest.do("update_attributes", who, user_attrs={"name": renamed, "password": "new"})
+        with dropped_afterwards(guest, renamed):
+            assert guest.datastore.enters(guest.user(renamed, "new"))
+            found = guest.do("get_user", username=renamed, hostname=host_of(guest, renamed))
+            assert [database["_name"] for database in found["_databases"]] == [KEPT]
+
     @claims("grant_access")
     def test_what_is_not_there_cannot_be_granted(self, guest: Guest, somebody: str) -> None:
         who = {"username": somebody, "hostname": host_of(guest, somebody)}
-        assert guest.refusal("grant_access", who, databases=["nowhere"]).kind == "NotFound"
+        for wanted in (["nowhere"], [KEPT, "nowhere"]):
+            assert guest.refusal("grant_access", who, databases=wanted).kind == "NotFound"
+            assert not guest.datastore.enters(guest.user(somebody))
         nobody = {"username": "nobody", "hostname": None}
         assert guest.refusal("grant_access", nobody, databases=[KEPT]).kind == "NotFound"
 

@@ -71,15 +71,6 @@ class TestLive:
         assert manager.list_users(CONTEXT) == ([], None)
         assert variable(manager, "sql_mode") == "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"
 
-    def test_all_of_a_call_or_nothing(self, manager: MariaDBManager) -> None:
-        attach(manager, {"max_connections": 120})
-        wrong = {"max_connections": 130, "sort_buffer_size": 65536, "event_scheduler": "SOMETIMES"}
-        with pytest.raises(InvalidValue, match="event_scheduler"):
-            manager.apply_overrides(CONTEXT, wrong)
-        assert variable(manager, "max_connections") == 120
-        assert variable(manager, "sort_buffer_size") == 1 << 20
-        assert "max_connections = 120" in overrides(manager)
-
     def test_what_only_a_running_server_refuses_does_not_wait_on_disk(self, manager: MariaDBManager) -> None:
         attach(manager, {"max_connections": 120})
         # The program alone does not look at what the name stands for.
@@ -98,14 +89,6 @@ class TestLive:
 @pytest.mark.usefixtures("from_the_flavour")
 class TestRestart:
     """What waits for a restart."""
-
-    def test_a_restart_is_asked_for_where_it_is_needed(self, guest: Machine, manager: MariaDBManager) -> None:
-        attach(manager, {"max_connections": 140, "performance_schema": True})
-        assert guest.reports == [ServiceStatus.RESTART_REQUIRED]
-        assert variable(manager, "max_connections") == 140
-        assert variable(manager, "performance_schema") == 0
-        manager.restart(CONTEXT)
-        assert variable(manager, "performance_schema") == 1
 
     def test_no_restart_for_what_is_in_force_already(self, guest: Machine, manager: MariaDBManager) -> None:
         attach(manager, {"performance_schema": "OFF", "max_digest_length": "1K", "lower_case_table_names": 0})

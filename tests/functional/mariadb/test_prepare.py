@@ -95,24 +95,11 @@ class TestPrepared:
         core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
         assert core.split()[4:6] == ["0", "0"]
 
-    def test_the_control_plane_is_told(self, guest: Machine) -> None:
-        assert guest.reports[0] is ServiceStatus.BUILDING
-        assert guest.reports[-1] is ServiceStatus.HEALTHY
-
     def test_the_volume_is_measured(self, guest: Machine, manager: MariaDBManager) -> None:
         stats = manager.get_filesystem_stats(CONTEXT)
         there = os.statvfs(guest.volume)
         assert stats.total_blocks * stats.block_size == there.f_blocks * there.f_frsize
         assert stats.mgr_extra_info == {"data_directory": f"{guest.volume}/data"}
-
-    def test_a_second_prepare_changes_nothing(self, guest: Machine, manager: MariaDBManager) -> None:
-        manager.create_database(CONTEXT, [Database("kept")])
-        pid = guest.processes.pid(manager.service())
-        credentials = manager.administrator.credentials.read_bytes()
-        prepare(manager, databases=[Database("another")])
-        assert guest.processes.pid(manager.service()) == pid
-        assert manager.administrator.credentials.read_bytes() == credentials
-        assert [database.name for database in manager.list_databases(CONTEXT)[0]] == ["kept"]
 
 
 def test_everything_of_one_message_is_done_in_order() -> None:

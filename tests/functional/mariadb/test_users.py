@@ -94,17 +94,6 @@ def test_a_host_that_is_none_is_refused(manager: MariaDBManager, host: str) -> N
     assert names(manager) == before
 
 
-@pytest.mark.parametrize("password", ["", None, "nul\0 in it", "\ud800 is no text"])
-def test_a_password_that_no_client_could_send_is_refused_and_not_repeated(
-    manager: MariaDBManager, password: str | None
-) -> None:
-    with pytest.raises(InvalidValue) as refused:
-        manager.create_user(CONTEXT, [User("secretive", "%", password)])
-    assert "in it" not in str(refused.value)
-    assert "no text" not in str(refused.value)
-    assert manager.get_user(CONTEXT, "secretive", "%") is None
-
-
 def test_a_list_is_created_up_to_the_one_that_fails_and_that_one_leaves_nothing(manager: MariaDBManager) -> None:
     ungrantable = "_" * 40
     with pytest.raises(InvalidValue, match="grant"):

@@ -75,14 +75,6 @@ class TestLive:
         assert manager.list_users(CONTEXT) == ([], None)
         assert manager.connections.fetch("Reading", "SELECT '\\'") == [["\\"]]
 
-    def test_all_of_a_call_or_nothing(self, manager: PostgreSQLManager) -> None:
-        attach(manager, {"work_mem": "5MB"})
-        for wrong in ({"port": 1}, {"klingon": 1}):
-            with pytest.raises(InvalidValue):
-                manager.apply_overrides(CONTEXT, {"work_mem": "6MB", **wrong})
-        assert shown(manager, "work_mem") == "5MB"
-        assert "work_mem = '5MB'" in overrides(manager)
-
     @pytest.mark.parametrize("name", ["session_preload_libraries", "local_preload_libraries"])
     def test_what_would_lock_everybody_out_never_reaches_the_files(self, manager: PostgreSQLManager, name: str) -> None:
         attach(manager, {"work_mem": "5MB"})
@@ -123,13 +115,6 @@ class TestLive:
 @pytest.mark.usefixtures("from_the_flavour")
 class TestRestart:
     """What waits for a restart."""
-
-    def test_a_restart_is_asked_for_where_it_is_needed(self, guest: Machine, manager: PostgreSQLManager) -> None:
-        attach(manager, {"work_mem": "7MB", "max_connections": 55})
-        assert guest.reports == [ServiceStatus.RESTART_REQUIRED]
-        assert (shown(manager, "work_mem"), shown(manager, "max_connections")) == ("7MB", "100")
-        manager.restart(CONTEXT)
-        assert shown(manager, "max_connections") == "55"
 
     def test_no_restart_for_what_is_in_force_already(self, guest: Machine, manager: PostgreSQLManager) -> None:
         attach(manager, {"max_connections": "100", "shared_buffers": "51MB", "wal_level": "replica"})

@@ -77,23 +77,12 @@ class TestPrepared:
             assert path.stat().st_uid == os.geteuid(), path
             assert not path.stat().st_mode & (stat.S_IRWXO | stat.S_IWGRP), path
 
-    def test_the_control_plane_is_told(self, guest: Machine) -> None:
-        assert guest.reports[0] is ServiceStatus.BUILDING
-        assert guest.reports[-1] is ServiceStatus.HEALTHY
-
     def test_the_volume_and_the_log_of_writes_are_measured(self, guest: Machine, manager: PostgreSQLManager) -> None:
         stats = manager.get_filesystem_stats(CONTEXT)
         there = os.statvfs(guest.volume)
         assert stats.total_blocks * stats.block_size == there.f_blocks * there.f_frsize
         assert stats.mgr_extra_info["data_directory"] == f"{guest.volume}/data"
         assert stats.mgr_extra_info["wal_size"] >= 16 << 20
-
-    def test_a_second_prepare_changes_nothing(self, guest: Machine, manager: PostgreSQLManager) -> None:
-        manager.create_database(CONTEXT, [Database("kept")])
-        pid = guest.processes.pid(manager.service())
-        prepare(manager, databases=[Database("another")])
-        assert guest.processes.pid(manager.service()) == pid
-        assert [database.name for database in manager.list_databases(CONTEXT)[0]] == ["kept"]
 
 
 def test_everything_of_one_message_is_done_in_order() -> None:

@@ -80,17 +80,6 @@ def test_a_host_is_refused_because_roles_have_none(manager: PostgreSQLManager, h
     manager.delete_user(CONTEXT, User("hosted"))
 
 
-@pytest.mark.parametrize("password", ["", None, "nul\0 in it", "\ud800 is no text"])
-def test_a_password_that_no_client_could_send_is_refused_and_not_repeated(
-    manager: PostgreSQLManager, password: str | None
-) -> None:
-    with pytest.raises(InvalidValue) as refused:
-        manager.create_user(CONTEXT, [User("secretive", "%", password)])
-    assert "in it" not in str(refused.value)
-    assert "no text" not in str(refused.value)
-    assert manager.get_user(CONTEXT, "secretive", "%") is None
-
-
 def test_a_list_is_created_up_to_the_one_that_fails_and_that_one_leaves_nothing(manager: PostgreSQLManager) -> None:
     with pytest.raises(NotFound, match="nowhere"):
         manager.create_user(CONTEXT, [user("list1"), user("list2", databases=("nowhere",)), user("list3")])
@@ -149,13 +138,6 @@ class TestGrants:
         assert guest.ask("two", PASSWORD, "SELECT a, b FROM shared", "g_a") == [[1, None]]
         manager.delete_user(CONTEXT, User("two"))
 
-    def test_access_is_granted_later_too(self, guest: Machine, manager: PostgreSQLManager) -> None:
-        manager.create_user(CONTEXT, [user("later")])
-        manager.grant_access(CONTEXT, "later", "%", ["g_a", "g%a"])
-        manager.grant_access(CONTEXT, "later", "%", ["g_a"])
-        assert self.reached(guest, "later") == {"g_a", "g%a"}
-        assert manager.list_access(CONTEXT, "later", None) == [Database("g%a"), Database("g_a")]
-
     @pytest.mark.parametrize(
         ("database", "error"), [("nowhere", NotFound), ("postgres", InvalidValue), ("*", NotFound)]
     )
@@ -169,13 +151,6 @@ class TestGrants:
             assert self.reached(guest, "modest") == set()
         finally:
             manager.delete_user(CONTEXT, User("modest"))
-
-    def test_a_changed_user_keeps_its_grants(self, guest: Machine, manager: PostgreSQLManager) -> None:
-        manager.create_user(CONTEXT, [user("before", databases=("g_a",))])
-        manager.update_attributes(CONTEXT, "before", "%", UserAttributes("after", "new secret", "%"))
-        assert manager.get_user(CONTEXT, "before", "%") is None
-        assert manager.get_user(CONTEXT, "after", "%") == User("after", "%", None, [Database("g_a")])
-        assert self.reached(guest, "after", "new secret") == {"g_a"}
 
 
 class TestOfSql:
@@ -251,14 +226,6 @@ class TestPages:
     def page(self, manager: PostgreSQLManager, **asked: object) -> tuple[list[str], str | None]:
         found, marker = manager.list_users(CONTEXT, **asked)  # type: ignore[arg-type]
         return [one.name for one in found], marker
-
-    def test_one_page_follows_the_other(self, manager: PostgreSQLManager) -> None:
-        found: list[str] = []
-        marker: str | None = "pagd"
-        while marker:
-            names, marker = self.page(manager, limit=2, marker=marker)
-            found += names
-        assert tuple(one for one in found if one.startswith("page")) == self.NAMES
 
     def test_the_question_whether_a_user_exists(self, manager: PostgreSQLManager) -> None:
         asked = {"limit": 1, "include_marker": True}

@@ -53,18 +53,6 @@ def attach(manager: RedisManager, values: dict[str, Any]) -> None:
 class TestLive:
     """What the server takes while it runs."""
 
-    def test_a_setting_applies_now_and_after_a_restart(self, guest: Machine, manager: RedisManager) -> None:
-        attach(manager, {"maxclients": 200})
-        assert setting(manager, "maxclients") == "200"
-        assert guest.reports == []
-        manager.restart(CONTEXT)
-        assert setting(manager, "maxclients") == "200"
-
-        manager.update_overrides(CONTEXT, {}, remove=True)
-        manager.apply_overrides(CONTEXT, {"maxclients": 100})
-        assert setting(manager, "maxclients") == "100"
-        assert overrides(manager) == ""
-
     def test_every_kind_of_value(self, manager: RedisManager) -> None:
         given = {
             "maxmemory": "100mb",
@@ -90,24 +78,10 @@ class TestLive:
             assert f"pubsub {64 << 20} {16 << 20} 90" in setting(manager, "client-output-buffer-limit")
             manager.restart(CONTEXT)
 
-    def test_all_of_a_call_or_nothing(self, manager: RedisManager) -> None:
-        attach(manager, {"maxclients": 120})
-        with pytest.raises(InvalidValue, match="maxmemory-policy"):
-            manager.apply_overrides(CONTEXT, {"maxclients": 130, "hz": 50, "maxmemory-policy": "SOMETIMES"})
-        assert manager.client.settings("maxclients", "hz") == {"maxclients": "120", "hz": "10"}
-        assert "maxclients" in overrides(manager)
-
 
 @pytest.mark.usefixtures("from_the_flavour")
 class TestRestart:
     """What waits for a restart."""
-
-    def test_a_restart_is_asked_for_where_it_is_needed(self, guest: Machine, manager: RedisManager) -> None:
-        attach(manager, {"maxclients": 140, "databases": 20})
-        assert guest.reports == [ServiceStatus.RESTART_REQUIRED]
-        assert manager.client.settings("maxclients", "databases") == {"maxclients": "140", "databases": "16"}
-        manager.restart(CONTEXT)
-        assert setting(manager, "databases") == "20"
 
     def test_no_restart_for_what_is_in_force_already(self, guest: Machine, manager: RedisManager) -> None:
         attach(manager, {"databases": 16, "io-threads": "1", "always-show-logo": "NO"})

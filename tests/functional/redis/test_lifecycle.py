@@ -99,11 +99,6 @@ class TestReadOnly:
         assert self.writes(guest)
         manager.disable_root(CONTEXT)
 
-    def test_the_agent_goes_on_managing(self, manager: RedisManager) -> None:
-        manager.make_read_only(CONTEXT, True)
-        manager.create_user(CONTEXT, [user("meanwhile")])
-        manager.delete_user(CONTEXT, User("meanwhile"))
-
     def test_a_setting_of_a_user_does_not_lift_it(self, guest: Machine, manager: RedisManager) -> None:
         manager.make_read_only(CONTEXT, True)
         for values in ({"min-replicas-to-write": 0}, {"min-replicas-max-lag": 7}):

@@ -70,18 +70,6 @@ class TestPrepared:
             assert path.stat().st_uid == os.geteuid(), path
             assert not path.stat().st_mode & (stat.S_IRWXO | stat.S_IWGRP), path
 
-    def test_the_control_plane_is_told(self, guest: Machine) -> None:
-        assert guest.reports[0] is ServiceStatus.BUILDING
-        assert guest.reports[-1] is ServiceStatus.HEALTHY
-
-    def test_a_second_prepare_changes_nothing(self, guest: Machine, manager: RedisManager) -> None:
-        pid = guest.processes.pid(manager.service())
-        credentials = manager.administrator.credentials.read_bytes()
-        prepare(manager, users=[user("another")])
-        assert guest.processes.pid(manager.service()) == pid
-        assert manager.administrator.credentials.read_bytes() == credentials
-        assert manager.list_users(CONTEXT) == ([], None)
-
 
 def test_everything_of_one_message_is_done(datastore: str) -> None:
     with machine(datastore=datastore) as made:
