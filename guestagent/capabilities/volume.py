@@ -155,15 +155,27 @@ class DataVolume(BaseDatastoreManager, abc.ABC):
 class DataDirectory(DataVolume):
     """Data in one directory of the volume, made whole or not at all."""
 
+    options: Any
+    """The plugin's group of options. Three of them have the names of Trove's agent: ``mount_point``; ``device_path``,
+    empty where the machine has no volume; ``account``, the server's, empty where that is the agent's own."""
+
+    @property
+    def default_mount_point(self) -> str:
+        return str(self.options.mount_point)
+
+    @property
+    def default_device_path(self) -> str | None:
+        return self.options.device_path or None
+
+    @property
+    def account(self) -> str | None:
+        """The server's account, also the name of its group; none: the agent's own."""
+        return self.options.account or None
+
     @property
     @abc.abstractmethod
     def data_dir(self) -> Path:
         """The data; when it exists it is complete."""
-
-    @property
-    @abc.abstractmethod
-    def account(self) -> str | None:
-        """The server's account, also the name of its group; none: the agent's own."""
 
     @abc.abstractmethod
     def make_data(self, directory: Path) -> None:

@@ -32,17 +32,5 @@ class ServerAccess(DataDirectory):
         )
 
     @property
-    def account(self) -> str | None:
-        return self.options.account or None
-
-    @property
-    def default_mount_point(self) -> str:
-        return str(self.options.mount_point)
-
-    @property
-    def default_device_path(self) -> str | None:
-        return self.options.device_path or None
-
-    @property
     def data_dir(self) -> Path:
         return self.layout.data_dir
