@@ -43,6 +43,10 @@ class Sleeper:
         """The databases that were created, in order, each as often as it was created."""
         return self._lines("databases")
 
+    def wait_until_created(self, *databases: str) -> None:
+        """Wait until these have been created, and no others; a call that has begun has not done anything yet."""
+        eventually(lambda: self.databases() == list(databases), message=lambda: f"there are only {self.databases()}")
+
     def undone(self) -> list[str]:
         """The steps that were undone, in order."""
         return self._lines("undone")

@@ -26,7 +26,7 @@ def test_an_agent_boots_answers_reports_and_leaves(
 
     report = conductor.wait_for_status(agent.guest_id, "healthy")
     assert (report.problem, report.encrypted_by) == (None, key and agent.guest_id)
-    Sleeper(agent).wait_until_began("create_database")
+    Sleeper(agent).wait_until_created("one")
     page, marker = wire.call(agent.guest_id, "list_databases", key=key)
     assert ([database["_name"] for database in page], marker) == (["one"], None)
     assert agent.terminate() == 0
@@ -51,7 +51,7 @@ def test_an_agent_that_was_killed_boots_again_and_remembers(make_agent: MakeAgen
     agent = make_agent(sleeper.DATASTORE)
     agent.boot(wire)
     wire.cast(agent.guest_id, "create_database", {"databases": [{"_name": "one"}]})
-    Sleeper(agent).wait_until_began("create_database")
+    Sleeper(agent).wait_until_created("one")
 
     agent.kill()
     assert not agent.running
