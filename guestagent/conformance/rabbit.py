@@ -69,7 +69,9 @@ class Rabbit:
             port = int(self._environment["ERL_EPMD_PORT"])
             mapper = self._port_mapper = self._child("epmd", "-port", str(port), "-address", LOOPBACK)
             eventually(
-                lambda: listens(port), message=lambda: f"the port mapper does not answer; it said {mapper.said()}"
+                lambda: listens(port),
+                timeout=START_SECONDS,
+                message=lambda: f"the port mapper does not answer; it said {mapper.said()}",
             )
         server = self._server = self._child(str(SERVER))
         eventually(

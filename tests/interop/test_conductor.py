@@ -48,7 +48,9 @@ def test_an_instance_is_built_and_healthy(new_guest: NewGuest, encrypted: bool) 
         guest.prepare()
         listener.wait_for_method(guest.id, "notify_end")
         reports = listener.of(guest.id)
-    assert guest.statuses() == ["building", "healthy"]
+    # Trove's conductor leaves out what a newer report has overtaken.
+    assert guest.statuses() in (["building", "healthy"], ["healthy"])
+    assert reports[0].status == "building"
     eventually(lambda: told(guest, "instance_create.end") == 1)
     assert fault(guest) is None
     assert {report.method for report in reports} == {"heartbeat", "notify_end"}
@@ -61,7 +63,7 @@ def test_an_instance_that_cannot_be_built_fails_at_once(new_guest: NewGuest, enc
     guest.client.call("prepare", notify=CREATE, **{**PREPARE, "overrides": {"no_such_setting": 1}})
     guest.agent.start()
     guest.wait_for_status("failed to spawn", 90)
-    assert guest.statuses() == ["building", "failed to spawn"]
+    assert guest.statuses() in (["building", "failed to spawn"], ["failed to spawn"])
     message, details = eventually(lambda: fault(guest))
     assert "no_such_setting" in message
     assert "\n" not in message
@@ -111,9 +113,10 @@ def test_the_status_follows_the_server(guest: Guest) -> None:
     guest.restart()
     password = guest.client.call("enable_root")["_password"]
     [(pid_file,)] = guest.log_in("root", password, "SELECT @@pid_file")
+    before = len(guest.statuses())
     os.kill(int(Path(pid_file).read_text()), signal.SIGKILL)
-    guest.wait_for_status("crashed")
-    guest.wait_for_status("healthy")
+    # It may be over before anybody looks.
+    eventually(lambda: guest.statuses()[before:] == ["crashed", "healthy"], timeout=30)
     assert guest.lets_in("root", password)
     guest.client.call("disable_root")
 

@@ -14,7 +14,7 @@ from guestagent_image import selection, wheelhouse
 from tests.support import mariadb
 from tests.support.environments import CONSTRAINTS, ROOT
 
-SECONDS = 280
+SECONDS = 840
 ELSEWHERE = ("TestCrash", "TestServerDies", "TestFull", "TestRepetition")
 """Deaths in each operation need nothing of an agent that the operation and the power cuts do not need."""
 
@@ -27,6 +27,7 @@ def image_python(tmp_path: Path) -> Path:
     return wheelhouse.install(tmp_path / "wheels", tmp_path / "agent")
 
 
+@pytest.mark.timeout(SECONDS + 60)
 def test_an_agent_without_it_passes_the_kit(image_python: Path) -> None:
     here = {path.name.partition("-")[0].lower() for path in image_python.parents[1].rglob("*.dist-info")}
     assert {name.replace("-", "_") for name in wheelhouse.LEFT_OUT} & here == set()

@@ -15,6 +15,7 @@ from guestagent.conformance.rabbit import Rabbit
 from tests.support.environments import ROOT, build_wheel, environment
 
 EXAMPLE = "examples/datastore-memcached"
+SECONDS = 840
 INVENTORY = """
 import importlib.metadata, json
 print(json.dumps([found.name for found in importlib.metadata.distributions()]))
@@ -92,7 +93,7 @@ def try_on(image: Path, author: Path, rabbit: Rabbit, tmp_path: Path) -> Callabl
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=SECONDS,
         )
         assert done.returncode in (0, 1), done.stdout[-5000:] + done.stderr[-2000:]
         return done.stdout
@@ -100,6 +101,7 @@ def try_on(image: Path, author: Path, rabbit: Rabbit, tmp_path: Path) -> Callabl
     return run
 
 
+@pytest.mark.timeout(SECONDS + 60)
 def test_the_agent_of_the_image_passes_the_kit(try_on: Callable[..., str]) -> None:
     """Its author's one file drives it over RPC, from another environment."""
     said = try_on(FILE)

@@ -13,7 +13,7 @@ from guestagent.conformance.poll import eventually
 from guestagent.contract.errors import Cancelled, TimedOut
 from guestagent.system.waiting import Interruption
 
-PROMPT = 2.0
+PROMPT = 10.0
 """Seconds within which an interrupted wait has ended, on a machine that does other things too."""
 
 

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -135,13 +136,27 @@ class Past(abc.ABC, Generic[Instance]):
         }
         context = request_context("trove.common.notification.DBaaSInstanceCreate")
         made.wire.cast(made.id, "prepare", arguments, version="1.1", context=context)
-        made.agent.start()
-        eventually((volume / self.replaying).exists, timeout=60)
-        made.agent.kill()
+        with self.withheld():
+            made.agent.start()
+            eventually((volume / self.replaying).exists, timeout=60)
+            made.agent.kill()
         assert not (volume / "data").exists()
         eventually(lambda: not processes(volume), timeout=20)
         made.agent.boot(made.wire)
         return made, made.conductor.wait_for_method(made.id, "notify_end", "notify_exc_info", timeout=90)
+
+    @contextlib.contextmanager
+    def withheld(self) -> Iterator[None]:
+        """Who reads the last of the archived logs has to wait until the block has ended."""
+        log = max(self.logs.iterdir()) / "00000001"
+        kept = log.rename(self.directory / "kept")
+        os.mkfifo(log)
+        try:
+            yield
+        finally:
+            waiting = os.open(log, os.O_RDWR | os.O_NONBLOCK)
+            kept.rename(log)
+            os.close(waiting)
 
     @contextlib.contextmanager
     def without(self, log: Path) -> Iterator[None]:

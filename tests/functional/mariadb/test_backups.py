@@ -98,7 +98,7 @@ def test_progress_is_seen_and_a_backup_is_cancelled(make_instance: MakeInstance)
         return [one for one in listed if one["call"] == "create_backup" and one["phase"] == "copy the data"]
 
     [operation] = eventually(running, timeout=30)
-    eventually(lambda: running()[0]["percent"] > 100 / 3, timeout=30)
+    eventually(lambda: any(one["percent"] > 100 / 3 for one in running()), timeout=30)
     first.wire.call(first.id, "operation_cancel", {"operation_id": operation["id"]}, namespace="guestagent")
     report = first.conductor.wait_for_method(first.id, "notify_exc_info", timeout=30)
     assert "was cancelled" in report.args["message"]

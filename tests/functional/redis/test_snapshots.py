@@ -13,9 +13,12 @@ from guestagent.contract.users import User
 from tests.functional.redis.machine import Machine, machine, prepare
 from tests.support.machine import CONTEXT, PASSWORD, user
 
+SOON = 10.0
+"""Seconds within which what is let go is done, on a machine that is busy with other tests."""
 
-def writes(guest: Machine) -> bool:
-    """Whether a client's write ends within a moment."""
+
+def writes(guest: Machine, within: float = 0.5) -> bool:
+    """Whether a client's write ends within some seconds."""
     ended = threading.Event()
 
     def write() -> None:
@@ -23,7 +26,7 @@ def writes(guest: Machine) -> bool:
         ended.set()
 
     threading.Thread(target=write, daemon=True).start()
-    return ended.wait(0.5)
+    return ended.wait(within)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,7 @@ def test_a_copy_of_the_volume_holds_what_was_written(
         shutil.copytree(guest.volume / "data", tmp_path / "copy")
     finally:
         assert manager.post_create_backup(CONTEXT) == {}
-    assert writes(guest)
+    assert writes(guest, SOON)
     with machine(datastore=guest.datastore) as other:
         shutil.copytree(tmp_path / "copy", other.volume / "data")
         for path in (other.volume / "data", *(other.volume / "data").rglob("*")):
@@ -62,11 +65,11 @@ def test_a_copy_of_the_volume_holds_what_was_written(
 def test_one_that_nobody_ends_is_ended_by_a_guard_and_said_to_be_of_no_use(
     guest: Machine, manager: RedisManager
 ) -> None:
-    guest.conf.set_override("freeze_limit", 1, "backup")
+    guest.conf.set_override("freeze_limit", 5, "backup")
     try:
         manager.pre_create_backup(CONTEXT)
         assert not writes(guest)
-        eventually(lambda: writes(guest), timeout=20)
+        eventually(lambda: writes(guest), timeout=30)
         with pytest.raises(LetGoEarlier):
             manager.post_create_backup(CONTEXT)
     finally:
@@ -78,17 +81,17 @@ def test_the_next_agent_lets_the_data_go_at_once(guest: Machine) -> None:
     with forgotten.held_still():
         assert not writes(guest)
         guest.manager().tidy()
-        assert writes(guest)
+        assert writes(guest, SOON)
 
 
 def test_an_agent_that_dies_lets_the_data_go(guest: Machine) -> None:
-    guest.conf.set_override("freeze_limit", 1, "backup")
+    guest.conf.set_override("freeze_limit", 5, "backup")
     try:
         forgotten = guest.manager()
         with forgotten.held_still():
             forgotten.client.close()
             assert not writes(guest)
             # Nobody lifts it here: the server does.
-            eventually(lambda: writes(guest), timeout=20)
+            eventually(lambda: writes(guest), timeout=30)
     finally:
         guest.conf.clear_override("freeze_limit", "backup")

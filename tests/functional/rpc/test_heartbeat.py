@@ -31,7 +31,7 @@ def test_the_heart_beats_every_interval_whatever_the_agent_does(conductor: Condu
 
     mark = len(conductor.reports)
     for number in range(3):
-        conductor.wait_for_status(guest.id, "healthy", after=mark + number, timeout=5)
+        conductor.wait_for_status(guest.id, "healthy", after=mark + number)
     guest.sleeper.release("create_database")
 
     beats = conductor.of(guest.id, "heartbeat")

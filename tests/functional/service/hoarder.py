@@ -104,7 +104,7 @@ class Hoarder:
     def begin(self) -> None:
         """Ask for a backup, and return when some of it is in the store."""
         self.ask()
-        eventually(lambda: len(self.segments()) >= 4, timeout=30, message=self.agent.tail)
+        eventually(lambda: len(self.segments()) >= 3, timeout=30, message=self.agent.tail)
 
     def end(self, heard: int) -> Report:
         """What the conductor hears of the end."""

@@ -12,7 +12,7 @@ from guestagent.contract.operations import CodePath
 from tests.functional.service.hoarder import SEGMENT, Hoarder
 from tests.support.code_path import PATH
 
-SLOW = 1_000_000
+SLOW = 200_000
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from guestagent.conformance.wire import Wire, request_context
 from tests.conftest import MakeAgent
 from tests.support.sleeper import DATASTORE, Sleeper
 
-QUICK = 5.0
+QUICK = 20.0
 """Seconds within which an agent ends that has nothing to finish, on a machine that is busy with other tests."""
 NOTIFICATION = "trove.common.notification.DBaaSDatabaseCreate"
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import socket
-import threading
 import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,11 +22,12 @@ from oslo_config import cfg
 from guestagent.conformance.certificates import Authority
 from guestagent.conformance.ports import LOOPBACK
 from guestagent.contract.context import RequestContext
-from guestagent.contract.errors import Cancelled, InvalidValue, NotFound, StorageError, TimedOut
+from guestagent.contract.errors import InvalidValue, NotFound, StorageError, TimedOut
 from guestagent.storage.base import Part
 from guestagent.storage.http import StorageDenied, StorageUnavailable
 from guestagent.system.waiting import Interruption
 from tests.support.faults import Fault, FaultyLink
+from tests.support.interruptions import cancelled_once
 from tests.support.s3 import OWNER, S3, STRANGER, User
 
 CONTEXT = RequestContext()
@@ -561,11 +561,9 @@ def test_a_source_that_fails_leaves_the_old_object_and_no_parts(storage: S3Stora
 def test_a_cancelled_upload_ends_at_once_and_leaves_no_parts(
     storage: S3Storage, link: FaultyLink, s3: S3, name: str
 ) -> None:
-    interruption = Interruption()
-    link.spoil(Fault(delay=5), method="PUT", target="partNumber=2")
-    threading.Timer(1, interruption.cancel, [Cancelled(operation="backup", phase="")]).start()
+    link.spoil(Fault(delay=15), method="PUT", target="partNumber=2")
 
-    with interruption.applied(), pytest.raises(Cancelled):
+    with cancelled_once(lambda: link.seen("PUT", "partNumber=2")):
         storage.put(CONTEXT, "logs", "a", [b"x" * 3 * PART])
 
     assert s3.keys(name) == []

@@ -37,7 +37,10 @@ from tests.support.interruptions import cancelled_once, timed_out_after
 from tests.support.swift import LARGEST, PAGE, SEGMENTS, Swift
 
 MIB = 1 << 20
-TIMEOUT = 2
+PATIENT = 30
+"""Seconds that the store may take, on a machine that is busy with other tests."""
+HURRIED = 2
+"""Seconds for those who try what happens when they are over."""
 CREATED = 201
 NOT_FOUND = 404
 
@@ -50,12 +53,20 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
 
 
 @pytest.fixture
-def conf(tmp_path: Path, swift: Swift) -> cfg.ConfigOpts:
+def patience() -> int:
+    return PATIENT
+
+
+hurried = pytest.mark.parametrize("patience", [HURRIED])
+
+
+@pytest.fixture
+def conf(tmp_path: Path, swift: Swift, patience: int) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     runtime_options.register(conf)
     conf([], default_config_files=[], default_config_dirs=[])
     SwiftStorage(conf)
-    conf.set_override("timeout", TIMEOUT, group="swift")
+    conf.set_override("timeout", patience, group="swift")
     return conf
 
 
@@ -534,16 +545,18 @@ def test_an_answer_that_is_lost_may_be_asked_for_again(
     assert read("a") == b"after"
 
 
+@hurried
 def test_a_silent_store_is_given_up_in_time(
     over_faulty: SwiftStorage, faulty: FaultyLink, context: RequestContext, container: str
 ) -> None:
-    faulty.spoil(Fault(delay=TIMEOUT * 3))
+    faulty.spoil(Fault(delay=HURRIED + PATIENT))
     began = time.monotonic()
     with pytest.raises(StorageUnavailable):
         over_faulty.list(context, container)
-    assert TIMEOUT <= time.monotonic() - began < TIMEOUT * 2
+    assert HURRIED <= time.monotonic() - began < PATIENT
 
 
+@hurried
 def test_a_slow_link_is_slow_and_no_error(
     over_cable: SwiftStorage, cable: Cable, context: RequestContext, container: str, read: Read, put: Put
 ) -> None:
@@ -553,7 +566,7 @@ def test_a_slow_link_is_slow_and_no_error(
     cable.pace = 5 * MIB
     began = time.monotonic()
     over_cable.put(context, container, "a", pieces(content))
-    assert time.monotonic() - began > TIMEOUT
+    assert time.monotonic() - began > HURRIED
     assert read("a") == content
 
 

@@ -18,7 +18,7 @@ from guestagent.backup.reader import StreamDamaged
 from guestagent.backup.segments import SegmentDamaged, SegmentMissing
 from guestagent.backup.settings import Settings
 from guestagent.contract.errors import GuestAgentError, StorageError
-from tests.support.interruptions import cancelled_once, descriptors
+from tests.support.interruptions import PROMPT, cancelled_once, descriptors
 from tests.unit.backup.streams import (
     BACKUP,
     CONTAINER,
@@ -302,4 +302,4 @@ def test_what_comes_from_the_store_is_held_to_its_rate(storage: Shaky) -> None:
     for settings in (but(RAW, bandwidth_limit=1_500_000), but(RAW, io_limit=1_500_000)):
         began = time.monotonic()
         read(storage, found, settings)
-        assert 0.8 <= time.monotonic() - began <= 1.5
+        assert 0.8 <= time.monotonic() - began < 1 + PROMPT

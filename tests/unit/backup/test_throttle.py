@@ -7,22 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from guestagent.backup.throttle import Throttle
-from tests.support.interruptions import cancelled_once
+from tests.support.interruptions import PROMPT, cancelled_once
 
 RATE = 10_000_000
 
 
 @pytest.mark.parametrize("chunk", [1000, 100_000, 3_000_000])
-def test_a_rate_is_held_within_a_tenth(chunk: int) -> None:
+def test_a_rate_is_held(chunk: int) -> None:
     throttle = Throttle(RATE)
     chunks = [bytes(chunk)] * (12_000_000 // chunk)
     began = time.monotonic()
     passed = sum(map(len, throttle.pass_on(chunks)))
     seconds = time.monotonic() - began
     assert passed == 12_000_000
-    # What nobody had used before may be made up for, and a busy machine may be late with the last piece.
-    assert 0.9 * passed / RATE <= seconds + 0.1
-    assert seconds <= 1.1 * passed / RATE + 0.1
+    # What nobody had used before may be made up for.
+    assert 0.9 * passed / RATE - 0.1 <= seconds < passed / RATE + PROMPT
 
 
 def test_several_threads_share_the_rate() -> None:
@@ -37,7 +36,7 @@ def test_several_threads_share_the_rate() -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(use, range(4)))
-    assert 0.8 <= time.monotonic() - began <= 1.3
+    assert 0.8 <= time.monotonic() - began < 1 + PROMPT
 
 
 def test_what_was_not_used_is_not_saved_up() -> None:
@@ -61,7 +60,7 @@ def test_without_a_rate_nothing_is_held_up_or_cut() -> None:
     began = time.monotonic()
     assert all(passed is chunk for passed in throttle.pass_on([chunk] * 1000))
     throttle.take(1 << 40)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < PROMPT
 
 
 def test_a_cancel_ends_the_wait() -> None:

@@ -131,9 +131,9 @@ def family(tmp_path: Path) -> Family:
 
 def test_a_time_out_kills_the_command_and_what_it_started(family: Family) -> None:
     began = time.monotonic()
-    with pytest.raises(SystemFailure, match="within 1 s and was killed"):
-        command.run(family.argv, timeout=1)
-    assert time.monotonic() - began < 5
+    with pytest.raises(SystemFailure, match="within 5 s and was killed"):
+        command.run(family.argv, timeout=5)
+    assert time.monotonic() - began < 5 + PROMPT
     eventually(family.has_ended)
 
 
@@ -175,7 +175,7 @@ def test_a_cancel_ends_a_command_that_does_not_take_its_input() -> None:
 
 
 def test_the_end_of_the_steps_time_kills_the_command_and_what_it_started(family: Family) -> None:
-    with timed_out_after(1, "make the tables"):
+    with timed_out_after(5, "make the tables"):
         command.run(family.argv, timeout=60)
     eventually(family.has_ended)
 
