@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +27,22 @@ def descriptors() -> list[str]:
     return found
 
 
-def descriptors_in_use() -> list[str]:
-    """The same in order, without what earlier tests have left to the garbage collector, which closes it at any time."""
+@contextlib.contextmanager
+def nothing_adds_up(times: int) -> Iterator[None]:
+    """What is done so many times in the block leaves nothing open and no child process.
+
+    What belongs to other tests comes and goes meanwhile, in their threads and in the garbage, and is not so much.
+    """
+    before = _held()
+    yield
+    held = _held()
+    assert len(held) - len(before) < times / 2, held
+
+
+def _held() -> list[str]:
+    """What this process has open, and its children."""
     gc.collect()
-    return sorted(descriptors())
+    return [*descriptors(), *Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
 def something_waits() -> bool:

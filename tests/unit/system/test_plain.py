@@ -24,8 +24,7 @@ from guestagent.system import procfs
 from guestagent.system.plain import PlainControl
 from guestagent.system.processes import ProcessState, Service
 from guestagent.system.waiting import Interruption
-from tests.support import interruptions
-from tests.support.interruptions import cancelled_once, timed_out_after
+from tests.support.interruptions import cancelled_once, nothing_adds_up, timed_out_after
 
 
 @pytest.fixture
@@ -344,11 +343,10 @@ def test_a_stop_in_an_operation_that_goes_on_is_as_ever(control: PlainControl, s
 
 
 def test_stops_that_are_cancelled_leave_nothing_open(control: PlainControl, stubborn: Service) -> None:
-    before = interruptions.descriptors_in_use()
-    for _ in range(200):
-        with cancelled_once():
-            control.stop(stubborn, 60)
-    assert interruptions.descriptors_in_use() == before
+    with nothing_adds_up(200):
+        for _ in range(200):
+            with cancelled_once():
+                control.stop(stubborn, 60)
 
 
 def test_a_stop_waits_for_the_children_too(control: PlainControl, service: Service, tmp_path: Path) -> None:

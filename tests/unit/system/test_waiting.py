@@ -13,7 +13,7 @@ import pytest
 from guestagent.contract.errors import Cancelled, TimedOut
 from guestagent.system import waiting
 from guestagent.system.waiting import Interruption
-from tests.support.interruptions import PROMPT, cancelled_once, descriptors_in_use, something_waits, timed_out_after
+from tests.support.interruptions import PROMPT, cancelled_once, nothing_adds_up, something_waits, timed_out_after
 
 LONG = 30.0
 """Seconds that no test waits."""
@@ -272,13 +272,12 @@ def test_who_waits_sleeps_and_does_not_look_again_and_again(interruption: Interr
 
 
 def test_interruptions_leave_nothing_open() -> None:
-    before = descriptors_in_use()
-    for _ in range(200):
-        with cancelled_once():
-            waiting.pause(LONG)
-    for _ in range(200):
-        with timed_out_after(0.001) as interruption:
-            waiting.pause(LONG)
-        interruption.cancel(cancelled())
+    with nothing_adds_up(200):
+        for _ in range(200):
+            with cancelled_once():
+                waiting.pause(LONG)
+        for _ in range(200):
+            with timed_out_after(0.001) as interruption:
+                waiting.pause(LONG)
+            interruption.cancel(cancelled())
     assert not something_waits()
-    assert descriptors_in_use() == before
