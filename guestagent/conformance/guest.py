@@ -116,19 +116,23 @@ class Guest:
         return Account(name, password, KEPT if self.supports("create_database") else None)
 
     @property
-    def server_pid(self) -> int | None:
-        """The server's process as the agent has written it down; none: it has written down none."""
+    def server(self) -> Process | None:
+        """The server's process as the agent has written it down, be it gone; none: it has written down none."""
         for record in (self.agent.directory / "run").glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
-                process = msgspec.json.decode(record.read_bytes())["process"]
-                return int(process["pid"]) if process else None
+                return msgspec.convert(msgspec.json.decode(record.read_bytes())["process"], Process | None)
         return None
+
+    @property
+    def server_pid(self) -> int | None:
+        """The id of that process."""
+        return self.server.pid if self.server else None
 
     def processes(self) -> list[Process]:
         """All processes of the guest but its agent: its server's, and those whose command lines name its home."""
         agent = self.agent.process.pid if self.agent.running else None
         home = f"{self.agent.directory.parent}/"
-        known = procfs.look_up(self.server_pid or 0)
+        known = self.server
         named = [one for one in procfs.running() if home in " ".join(procfs.command_line(one)) and one.pid != agent]
         leaders = named if known is None else [known, *named]
         return list(dict.fromkeys(member for leader in leaders for member in procfs.family(leader)))

@@ -31,8 +31,12 @@ with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem",
         span, mode = line.split()[:2]
         if mode.startswith("rw") and "[v" not in line:
             start, end = (int(edge, 16) for edge in span.split("-"))
-            memory.seek(start)
-            found |= set(re.findall(rb"site-packages/(guestagent_[a-z0-9_]+)/\\w+\\.py", memory.read(end - start)))
+            try:
+                memory.seek(start)
+                content = memory.read(end - start)
+            except OSError:
+                continue  # it was given back meanwhile
+            found |= set(re.findall(rb"site-packages/(guestagent_[a-z0-9_]+)/\\w+\\.py", content))
 print(*(name.decode() for name in found))
 """
 NAMESPACE = "guestagent"

@@ -1,6 +1,7 @@
 """A guest of the interop tests: an instance of the control plane, and the agent that serves it."""
 
 import configparser
+import contextlib
 import types
 import uuid
 from collections.abc import Callable, Mapping
@@ -160,6 +161,20 @@ class Guest:
             timeout=timeout,
             message=lambda: f"the service is not {wanted!r}; it was {self.statuses()}; {self.agent.tail(20)}",
         )
+
+    def apply_until_a_restart_is_required(self, overrides: dict[str, Any]) -> None:
+        """Apply overrides that wait for a restart, and wait until the control plane knows it."""
+
+        def is_known() -> bool:
+            # The conductor works on several reports at a time and drops one that a newer heartbeat overtook; asking
+            # again is safe.
+            self.client.call("apply_overrides", overrides=overrides)
+            with contextlib.suppress(AssertionError):
+                self.wait_for_status("restart required", timeout=5)
+                return True
+            return False
+
+        eventually(is_known, timeout=60, message="the control plane never heard of it")
 
     def log_in(self, name: str, password: str, statement: str = "SELECT 1") -> tuple[Any, ...]:
         """What a client of the database is answered.

@@ -79,7 +79,6 @@ def test_tls(guest: Guest) -> None:
     assert guest.client.call("ssl_show")["status"] == "off"
     enabled = guest.client.call("ssl_action", **ACTION | {"mode": "basic", "container": container, "enable": 1})
     assert enabled["restart_required"] is True
-    guest.wait_for_status("restart required")
     guest.restart()
     shown = guest.client.call("ssl_show")
     assert (shown["status"], shown["certificate"]["cn"]) == ("on", "db.example.com")

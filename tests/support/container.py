@@ -177,10 +177,10 @@ def _control_group(name: str) -> Iterator[Path]:
         yield group
     finally:
         # nspawn leaves its empty ones behind, in each hierarchy.
-        for found in list(GROUPS.rglob(name)):
-            for directory in sorted([found, *found.rglob("*/")], reverse=True):
+        for directory, _, _ in os.walk(GROUPS, topdown=False):  # others' come and go meanwhile
+            if name in Path(directory).parts:
                 with contextlib.suppress(OSError):
-                    directory.rmdir()
+                    Path(directory).rmdir()
 
 
 def _tool(*argv: str) -> None:

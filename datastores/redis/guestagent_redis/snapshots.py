@@ -1,7 +1,6 @@
 """Holding the data still for a snapshot of the volume."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,9 +8,12 @@ from typing import Any
 from guestagent.capabilities.snapshots import Snapshots
 from guestagent.contract.errors import DatastoreError, GuestAgentError
 from guestagent.contract.states import Phase
-from guestagent.system import waiting
+from guestagent.system import volume, waiting
 from guestagent_redis import persistence
 from guestagent_redis.server import RedisServer
+
+LATER = 1
+"""So many seconds later the server lets the data go by itself: what it does, a snapshot's guard does not know of."""
 
 
 class RedisSnapshots(RedisServer, Snapshots):
@@ -29,7 +31,7 @@ class RedisSnapshots(RedisServer, Snapshots):
         self._pause(limit)
         try:
             self._write_out(begun + limit)
-            os.sync()
+            volume.sync(self.layout.data_dir)
             # Anew, because the caller's time begins here.
             self._pause(limit)
             if time.monotonic() > begun + limit:
@@ -52,8 +54,8 @@ class RedisSnapshots(RedisServer, Snapshots):
     def _release(self) -> None:
         self.client.ask("Letting the data go", "CLIENT", "UNPAUSE")
 
-    def _pause(self, seconds: int) -> None:
-        self.client.ask("Holding the data still", "CLIENT", "PAUSE", seconds * 1000, "WRITE")
+    def _pause(self, limit: int) -> None:
+        self.client.ask("Holding the data still", "CLIENT", "PAUSE", (limit + LATER) * 1000, "WRITE")
 
     def _write_out(self, deadline: float) -> None:
         """Have everything that was written in a file."""

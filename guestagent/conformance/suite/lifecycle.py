@@ -46,7 +46,7 @@ def check_written(guest: Guest) -> None:
 @contextlib.contextmanager
 def frozen(guest: Guest) -> Iterator[None]:
     """Have the server stand still as long as the block lasts, with all its processes."""
-    leader = procfs.look_up(guest.server_pid or 0)
+    leader = guest.server
     assert leader is not None, "no server runs"
     members = procfs.family(leader)
     for member in members:

@@ -1,6 +1,7 @@
 """What a guest is like, as values that can be compared, and what may lie around nowhere."""
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from guestagent.conformance import journal
@@ -110,15 +111,23 @@ def litter(guest: Guest) -> list[str]:
     return [
         *(f"a process runs: {line}" for line in _strangers(guest)),
         *journal.litter(guest.agent.state_dir),
-        *(f"{path} is there" for pattern in patterns for path in sorted(home.rglob(pattern))),
+        *(f"{path} is there" for pattern in patterns for path in _found(home, pattern)),
     ]
+
+
+def _found(home: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(home.rglob(pattern))
+    except FileNotFoundError as gone:
+        # Python leaves that to the caller when a directory goes while it looks into it.
+        return [Path(gone.filename)]
 
 
 def _strangers(guest: Guest) -> Iterator[str]:
     """The command lines of processes that belong to the guest, and are neither its agent nor its server."""
     ours = guest.processes()
-    leader = procfs.look_up(guest.server_pid or 0)
-    if leader is None and any(guest.agent.directory.glob("run/*.json")):
+    leader = guest.server
+    if (leader is None or procfs.look_up(leader.pid) != leader) and any(guest.agent.directory.glob("run/*.json")):
         # An agent that died when it had just started a server leaves a record without the process.
         leader = next((process for process in ours if process.session == process.pid), None)
     known = procfs.family(leader) if leader else []

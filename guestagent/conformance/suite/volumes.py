@@ -1,6 +1,5 @@
 """The data volume: what is told of it, and what becomes of one that is a disk of its own."""
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,8 +104,8 @@ def holds_its_data(guest: Guest) -> bool:
 def shut_down(guest: Guest) -> None:
     """End the agent and the server in order, as a machine that is switched off does."""
     guest.agent.terminate()
-    leader = procfs.look_up(guest.server_pid or 0)
+    leader = guest.server
     assert leader is not None, "no server runs"
     members = procfs.family(leader)
-    os.kill(leader.pid, signal.SIGTERM)
+    procfs.send_signal(leader, signal.SIGTERM)
     procfs.wait(members, PATIENCE)

@@ -56,6 +56,7 @@ def test_the_general_log_holds_the_clients_statements(guest: Machine, manager: M
     manager.restart(CONTEXT)
     assert status(manager, "general") == "Ready"
     guest.ask("client", PASSWORD, "SELECT 'second statement'")
+    eventually(lambda: manager.layout.general_log.read_text().endswith("Quit\t\n"))
     assert manager.guest_log_action(CONTEXT, "general", publish=1).status == "Published"
     text = published(guest, manager, "general")
     assert "first statement" in text
@@ -76,6 +77,8 @@ def test_the_slow_log_holds_what_takes_long(guest: Machine, manager: MariaDBMana
     manager.guest_log_action(CONTEXT, "slow_query", enable=1)
     guest.ask("client", PASSWORD, "SELECT SLEEP(1.1)")
     guest.ask("client", PASSWORD, "SELECT 'quick'")
+    # The server answers before it writes a statement down.
+    eventually(lambda: "SLEEP(1.1)" in manager.layout.slow_query_log.read_text())
     manager.guest_log_action(CONTEXT, "slow_query", publish=1)
     text = published(guest, manager, "slow_query")
     assert "SLEEP(1.1)" in text

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,11 @@ def test_an_agent_that_dies_lets_the_data_go(guest: Machine) -> None:
     try:
         forgotten = guest.manager()
         with forgotten.held_still():
+            held = time.monotonic()
             forgotten.client.close()
             assert not writes(guest)
-            # Nobody lifts it here: the server does.
+            # Nobody lifts it here: the server does, and not before a guard would, who says that it was too early.
             eventually(lambda: writes(guest), timeout=30)
+            assert time.monotonic() - held > 5
     finally:
         guest.conf.clear_override("freeze_limit", "backup")
