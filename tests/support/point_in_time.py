@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from guestagent.conformance.child import processes
+from guestagent.conformance.code_path import PATH
 from guestagent.conformance.conductor import Conductor, Report
 from guestagent.conformance.directories import reachable_directory
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire, request_context
+from guestagent.contract.operations import CodePath
 from tests.support.backed_up import BackedUpInstance, backup_info
 
 World = tuple[Path, Rabbit, str, Wire, Conductor]
@@ -120,8 +122,17 @@ class Past(abc.ABC, Generic[Instance]):
         volume = self.volume_of(instance)
         return not (volume / "data").exists() and not list(volume.glob(".*unfinished*"))
 
-    def killed_while_it_replays(self, backup: dict[str, Any], point: str) -> tuple[Instance, Report]:
-        """An instance that begins with what was until then, and whose first agent dies in that; how it ended."""
+    def check_death_in_replay(self, backup: dict[str, Any], point: str) -> None:
+        """What begins with all that was said, and whose agent dies in that, has it in the end, or nothing at all."""
+        made, ended = self._killed_while_it_replays(backup, point)
+        if PATH is CodePath.CONVERGENCE:
+            assert ended.method == "notify_end"
+            assert self.heard(made) == self.heard()
+        else:
+            assert ended.method == "notify_exc_info"
+            assert self.holds_nothing_that_would_start(made)
+
+    def _killed_while_it_replays(self, backup: dict[str, Any], point: str) -> tuple[Instance, Report]:
         made = self.make()
         volume = self.volume_of(made)
         made.wire.declare_guest(made.id)

@@ -15,11 +15,9 @@ from guestagent.conformance.poll import eventually
 from guestagent.conformance.ports import LOOPBACK
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import CallFailed
-from guestagent.contract.operations import CodePath
 from tests.functional.mariadb.backed_up import Instance
 from tests.functional.mariadb.machine import FLAVOUR
 from tests.support.backed_up import backup_info, completed
-from tests.support.code_path import PATH
 from tests.support.onlooker import Onlooker
 from tests.support.point_in_time import Past, damage, past_of
 
@@ -226,13 +224,7 @@ def test_what_is_archived_leaves_the_server(past: Words) -> None:
 
 
 def test_an_agent_that_is_killed_while_it_replays_leaves_nothing_that_would_start(past: Words) -> None:
-    made, ended = past.killed_while_it_replays(past.backup, past.archived_logs())
-    if PATH is CodePath.CONVERGENCE:
-        assert ended.method == "notify_end"
-        assert past.heard(made) == past.heard()
-    else:
-        assert ended.method == "notify_exc_info"
-        assert past.holds_nothing_that_would_start(made)
+    past.check_death_in_replay(past.backup, past.archived_logs())
 
 
 def test_a_dump_is_brought_forward_too(past: Words) -> None:

@@ -12,10 +12,8 @@ from pg8000.native import Connection
 from guestagent.conformance.conductor import Report
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
-from guestagent.contract.operations import CodePath
 from tests.functional.postgresql.backed_up import Instance, NewerInstance
 from tests.support.backed_up import backup_info, completed
-from tests.support.code_path import PATH
 from tests.support.point_in_time import Past, damage, past_of
 
 WORDS = "SELECT string_agg(word, ' ' ORDER BY id) FROM said"
@@ -294,14 +292,7 @@ def test_an_agent_that_is_killed_leaves_the_log_to_the_next_one(past: Words) -> 
 
 
 def test_an_agent_that_is_killed_while_it_replays_leaves_nothing_that_would_start(past: Words) -> None:
-    backup = completed(past.instance.back_up())
-    made, ended = past.killed_while_it_replays(backup, past.archived_logs())
-    if PATH is CodePath.CONVERGENCE:
-        assert ended.method == "notify_end"
-        assert past.heard(made) == past.heard()
-    else:
-        assert ended.method == "notify_exc_info"
-        assert past.holds_nothing_that_would_start(made)
+    past.check_death_in_replay(completed(past.instance.back_up()), past.archived_logs())
 
 
 @pytest.mark.parametrize("spoil", [damage, shutil.rmtree], ids=["a damaged log", "a missing log"])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from guestagent.conformance.code_path import PATH
 from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import Wire
 from guestagent.contract.operations import CodePath
 from tests.functional.service.hoarder import SEGMENT, Hoarder
-from tests.support.code_path import PATH
 
 SLOW = 200_000
 
