@@ -85,6 +85,8 @@ class RedisServer(RedisSettings, ReadOnly):
 
     def claim_users(self) -> None:
         """Let the agent in and nobody without a password, from the next start on; repeating it is safe."""
+        # What an agent that died here had begun holds what passwords are checked with.
+        files.sweep(self.mount_point)
         path = self.layout.users_file
         present = files.read_part(path, 0, LONGEST_USERS_FILE)
         text = acl.claimed(present, self.administrator.name, self.administrator.claim())
@@ -93,6 +95,10 @@ class RedisServer(RedisSettings, ReadOnly):
             account, scratch = self.account, self.mount_point
             with files.replacing(path, mode=0o600, owner=account, group=account, scratch=scratch) as stream:
                 stream.write(text.encode())
+
+    def tidy(self) -> None:
+        super().tidy()
+        files.sweep(self.mount_point)
 
     def is_configured_read_only(self) -> bool:
         """Whether the agent's layer says that nobody may write."""

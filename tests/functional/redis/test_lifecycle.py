@@ -36,6 +36,16 @@ def test_the_directories_of_a_tmpfs_are_made_again_after_a_reboot(guest: Machine
     assert manager.service_status() is ServiceStatus.HEALTHY
 
 
+def test_users_that_an_agent_began_to_write_are_gone_when_the_next_one_starts_itself_or_the_server(
+    guest: Machine, manager: RedisManager
+) -> None:
+    begun = guest.volume / ".unfinished-of-an-agent"
+    for start in (guest.manager().tidy, lambda: manager.restart(CONTEXT)):
+        begun.write_text("user keeper on #00 ~* +@all\n")
+        start()
+        assert not begun.exists()
+
+
 def test_connections_outlive_a_restart_of_the_server(guest: Machine, manager: RedisManager) -> None:
     manager.list_users(CONTEXT)
     guest.manager().restart(CONTEXT)
