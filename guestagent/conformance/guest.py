@@ -126,7 +126,8 @@ class Guest:
     @property
     def server_pid(self) -> int | None:
         """The id of that process."""
-        return self.server.pid if self.server else None
+        server = self.server
+        return server.pid if server else None
 
     def processes(self) -> list[Process]:
         """All processes of the guest but its agent: its server's, and those whose command lines name its home."""
