@@ -56,4 +56,4 @@ def test_a_second_prepare_changes_nothing(new_guest: NewGuest) -> None:
     guest.client.call("prepare", notify=CREATE, **PREPARE)
     guest.agent.wait_for_log("prepare came again")
     assert [item["_name"] for item in guest.client.call("list_databases")[0]] == ["kept"]
-    assert set(guest.statuses()) <= {"building", "healthy"}
+    assert guest.statuses() in (["building", "healthy"], ["healthy"])
