@@ -42,6 +42,8 @@ class Cable:
         self.damage_at: int | None = None
         self.pace: int | None = None
         self._generation = 0
+        self._connections = threading.Lock()
+        """Held while there comes to be another one, so that nobody meets half of it."""
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -49,8 +51,10 @@ class Cable:
 
     def unplug(self) -> None:
         """End the connections that there are, in good order, and wait until they have ended."""
-        self._generation += 1
-        for thread in self._threads[1:]:
+        with self._connections:
+            self._generation += 1
+            threads = self._threads[1:]
+        for thread in threads:
             thread.join(PATIENCE)
 
     def close(self) -> None:
@@ -74,10 +78,11 @@ class Cable:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            self.plugged += 1
-            thread = threading.Thread(target=self._lead, args=(client, self._generation), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            with self._connections:
+                self.plugged += 1
+                thread = threading.Thread(target=self._lead, args=(client, self._generation), daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _lead(self, client: socket.socket, generation: int) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
@@ -85,7 +90,7 @@ class Cable:
                 client.settimeout(PATIENCE)
                 client = self._tls.wrap_socket(client, server_side=True)
             stack.enter_context(client)
-            server = stack.enter_context(socket.create_connection((LOOPBACK, self._upstream)))
+            server = stack.enter_context(socket.create_connection((LOOPBACK, self._upstream), PATIENCE))
             passed = 0
             while self._generation == generation:
                 ready, _, _ = select.select([client, server], [], [], 0.05)

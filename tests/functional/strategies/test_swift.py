@@ -575,7 +575,7 @@ def test_a_cancel_ends_what_is_sent_and_leaves_what_was_there(
 ) -> None:
     put("a", b"before")
     cable.pace = 1 << 16
-    with cancelled_once():
+    with cancelled_once(lambda: cable.sent > 0):
         over_cable.put(context, container, "a", pieces(os.urandom(16 * MIB)))
     cable.unplug()
     assert read("a") == b"before"
