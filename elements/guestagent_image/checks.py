@@ -8,12 +8,20 @@ from pathlib import Path
 
 from guestagent_image import inventory
 
-TEXT_LIMIT = 256 * 1024
-"""Bytes; what is larger is no configuration."""
-WRITTEN = ("etc", "root", "home", "usr/local", "var/lib/cloud", "var/lib/apt", "var/lib/guestagent")
+TEXT_LIMIT = 4 << 20
+"""Bytes; what is larger is neither configuration nor the log of a build."""
+WRITTEN = (
+    *("boot/grub", "etc", "home", "opt/guestagent/share", "root", "usr/local"),
+    *("var/cache", "var/lib/apt", "var/lib/cloud", "var/lib/guestagent", "var/log"),
+)
 """Where a build, and not a package, leaves files."""
 OWN_MIRRORS = re.compile(r"https?://(deb|security)\.debian\.org(/|$)")
-MIRRORS = ("DIB_DISTRIBUTION_MIRROR", "DIB_DEBIAN_SECURITY_MIRROR", "http_proxy", "https_proxy")
+MIRRORS = (
+    *("DIB_DISTRIBUTION_MIRROR", "DIB_DEBIAN_SECURITY_MIRROR", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    *("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"),
+)
+VARIABLE = r"\bDIB_[A-Z0-9_]+[\"']?\s*[=:]"
+"""One of diskimage-builder's with its value, in a shell's, an INI's or JSON's words."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +75,14 @@ def _keys(root: Path, _builder: Builder) -> Iterator[Finding]:
 
 def _passwords(root: Path, _builder: Builder) -> Iterator[Finding]:
     shadow = root / "etc/shadow"
-    for line in shadow.read_text().splitlines() if shadow.exists() else []:
+    if not shadow.exists():
+        yield _at("image.password", root, shadow, "No account is known to be locked; the system needs this file.")
+        return
+    for line in shadow.read_text().splitlines():
         account, password = line.split(":")[:2]
-        if password and password[0] not in "*!":
-            yield _at("image.password", root, shadow, f"The account {account} has a password; lock it.")
+        if not password.startswith(("*", "!")):
+            # With none at all anybody gets in.
+            yield _at("image.password", root, shadow, f"The account {account} is not locked; lock it.")
 
 
 def _injected(root: Path, _builder: Builder) -> Iterator[Finding]:
@@ -107,7 +119,7 @@ def _builders_words(root: Path, builder: Builder) -> Iterator[Finding]:
     manifests = root / "etc/dib-manifests"
     if manifests.exists():
         yield _at("image.variables", root, manifests, "The variables of the build; remove the directory.")
-    words = "|".join([r"\bDIB_[A-Z_]+=", *map(re.escape, builder.words)])
+    words = "|".join([VARIABLE, *map(re.escape, builder.words)])
     for path, text in _texts(root):
         found = re.search(words, text)
         if found and manifests not in path.parents:

@@ -40,6 +40,8 @@ def _build(options: argparse.Namespace) -> int:
         policy.judge(wheelhouse.wheels(options.wheelhouse), rules, experimental=options.experimental)
     recipe.check(wheelhouse.python(options.wheelhouse) if options.wheelhouse else wheelhouse.OWN_PYTHON)
     progress = Progress()
+    if options.wheelhouse:
+        _fit(options.wheelhouse, progress)
     with tempfile.TemporaryDirectory(prefix="guestagent-wheels-") as scratch:
         if not options.wheelhouse:
             _fill(options, rules, Path(scratch), progress)
@@ -54,11 +56,26 @@ def _wheelhouse(options: argparse.Namespace) -> int:
 
 
 def _fill(options: argparse.Namespace, rules: policy.Policy, directory: Path, progress: "Progress") -> None:
+    """Make a wheelhouse; one that is refused is not left to be built from."""
     selection = arguments.selection(options)
     progress.tell("wheels")
-    wheels = wheelhouse.make(selection, directory, sources=options.source, constraints=options.constraint)
-    policy.judge(wheelhouse.wheels(directory), rules, experimental=options.experimental)
-    progress.tell(f"{', '.join(wheel for wheel in wheels if wheel.startswith('guestagent'))}: do they fit together?")
+    wheelhouse.make(selection, directory, sources=options.source, constraints=options.constraint)
+    try:
+        policy.judge(wheelhouse.wheels(directory), rules, experimental=options.experimental)
+        _fit(directory, progress)
+    except ImageError:
+        wheelhouse.clear(directory)
+        raise
+
+
+def _fit(directory: Path, progress: "Progress") -> None:
+    """Refuse a wheelhouse whose agent would not start."""
+    python = wheelhouse.python(directory)
+    if python != wheelhouse.OWN_PYTHON:
+        progress.tell(f"wheels for Python {python}, which were found to fit together where they were made")
+        return
+    names = (f"{wheel.name}=={wheel.version}" for wheel in wheelhouse.wheels(directory))
+    progress.tell(f"{', '.join(name for name in names if name.startswith('guestagent'))}: do they fit together?")
     fitting.check(directory)
 
 

@@ -27,7 +27,7 @@ class Package:
     """A distribution of Python, or a package of Debian.
 
     :ivar bytes: on disk.
-    :ivar licence: as its own metadata have it; empty for Debian's, whose copyright files say it.
+    :ivar licence: as its own metadata have it, or Debian's copyright file; empty where that is not for programs.
     :ivar maturity: the level of one that offers plugins; empty for others.
     """
 
@@ -113,7 +113,20 @@ def _packages(root: Path) -> Iterable[Package]:
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status") == "install ok installed":
             size = int(fields.get("Installed-Size", "0")) * 1024
-            yield Package(fields["Package"], fields["Version"], size)
+            yield Package(fields["Package"], fields["Version"], size, _debian_licence(root, fields["Package"]))
+
+
+def _debian_licence(root: Path, package: str) -> str:
+    """All that a package's files are under, where its copyright file is in Debian's format 1.0 for programs."""
+    path = root / "usr/share/doc" / package / "copyright"
+    if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+        # A link that is absolute leads to this machine's file, which is about another package's version.
+        return ""
+    lines = path.read_text(errors="replace").splitlines()
+    if not lines or not lines[0].startswith("Format:"):
+        return ""
+    names = (line.removeprefix("License:").strip() for line in lines if line.startswith("License:"))
+    return ", ".join(sorted(set(filter(None, names))))
 
 
 def _offered(found: Iterable[metadata.Distribution], kind: str) -> list[str]:

@@ -44,14 +44,13 @@ EPOCH = "315532800"
 
 def make(
     selection: Selection, directory: Path, *, sources: Sequence[Path] = (), constraints: Path | None = None
-) -> list[str]:
+) -> None:
     """Fill a directory with the wheels of a selection, pip's own to install them with, and the declaration.
 
     :param directory: a new or empty one.
     :param sources: checkouts whose distributions are used where they have the name; the others come from
         where pip finds packages.
     :param constraints: versions, in pip's form.
-    :returns: what it holds, as ``name==version``.
     :raises ImageError: a distribution cannot be had.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -70,7 +69,12 @@ def make(
     _write(directory / REQUIREMENTS, "".join(map(_requirement, wheels)))
     _write(directory / DECLARATION, selection.declaration)
     _pip("download", "--no-deps", "--dest", str(directory), "pip")
-    return [_pinned(wheel) for wheel in wheels]
+
+
+def clear(directory: Path) -> None:
+    """Take out what :func:`make` put into a directory; repeating is safe."""
+    for made in (*directory.glob("*.whl"), directory / REQUIREMENTS, directory / DECLARATION):
+        made.unlink(missing_ok=True)
 
 
 def datastore(directory: Path) -> str:
@@ -179,12 +183,8 @@ def _pip(*arguments: str) -> None:
 
 
 def _requirement(wheel: Path) -> str:
-    return f"{_pinned(wheel)} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-
-
-def _pinned(wheel: Path) -> str:
     name, version, _build, _tags = parse_wheel_filename(wheel.name)
-    return f"{name}=={version}"
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def _name(wheel: Path) -> str:

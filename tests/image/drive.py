@@ -6,24 +6,26 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-Sections = Mapping[str, Mapping[str, object]]
+from guestagent.conformance.agent import Groups, injected_info, render
+
+OWNER = "ubuntu:root"
+"""Trove's ``injected_config_owner`` and ``injected_config_group``, where the operator sets none."""
 
 
-def files(guest_id: str, datastore: str, agent: Sections) -> dict[str, str]:
-    """The control plane's files in a guest.
+def files(guest_id: str, datastore: str, key: str, agent: Groups) -> dict[str, str]:
+    """The control plane's files in a guest, in its order.
 
+    :param key: encrypts the instance's messages.
     :param agent: the operator's file for agents.
     """
-    info = {"DEFAULT": {"guest_id": guest_id, "datastore_manager": datastore, "tenant_id": "tenant-a"}}
-    sections = {"/etc/trove/conf.d/trove-guestagent.conf": agent, "/etc/trove/conf.d/guest_info.conf": info}
-    return {path: _ini(content) for path, content in sections.items()}
+    groups = {"guest_info.conf": injected_info(guest_id, datastore, key), "trove-guestagent.conf": agent}
+    return {f"/etc/trove/conf.d/{name}": render(content) for name, content in groups.items()}
 
 
 def user_data(files: Mapping[str, str]) -> str:
-    """As the control plane sends it: cloud-init writes its files."""
+    """As the control plane sends it: cloud-init writes its files, for an owner and with its own idea of a mode."""
     written = [
-        {"path": path, "encoding": "b64", "permissions": "0600", "content": _base64(text)}
-        for path, text in files.items()
+        {"path": path, "encoding": "b64", "owner": OWNER, "content": _base64(text)} for path, text in files.items()
     ]
     # JSON is YAML.
     return "#cloud-config\n" + json.dumps({"write_files": written})
@@ -42,13 +44,6 @@ def write_iso(directory: Path, iso: Path) -> None:
     """The drive as a machine sees it."""
     argv = ["genisoimage", "-quiet", "-J", "-r", "-V", "config-2", "-o", str(iso), str(directory)]
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
-
-
-def _ini(sections: Sections) -> str:
-    lines = []
-    for name, options in sections.items():
-        lines += [f"[{name}]", *(f"{key} = {value}" for key, value in options.items())]
-    return "\n".join(lines) + "\n"
 
 
 def _base64(text: str) -> str:

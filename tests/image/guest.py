@@ -2,12 +2,14 @@
 
 import contextlib
 import functools
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from guestagent.conformance.agent import Groups
 from guestagent.conformance.conductor import Conductor, Report
 from guestagent.conformance.datastore import Account, Datastore
 from guestagent.conformance.poll import eventually
@@ -52,6 +54,7 @@ class Guest:
     def __init__(
         self,
         guest_id: str,
+        key: str,
         build: Build,
         clients: Datastore,
         injected: Mapping[str, str],
@@ -61,6 +64,7 @@ class Guest:
         conductor: Conductor,
     ) -> None:
         self.id = guest_id
+        self._key = key
         self._build = build
         self._clients = clients
         self._injected = injected
@@ -72,7 +76,7 @@ class Guest:
 
     def wait_until_answers(self, timeout: float = FIRST_ANSWER) -> float:
         """Wait for the answer to a ping, which waits in the guest's queue; seconds since the boot."""
-        ping = self._wire.begin(self.id, "rpc_ping", timeout=timeout)
+        ping = self._wire.begin(self.id, "rpc_ping", key=self._key, timeout=timeout)
         assert ping.result() is True
         return time.monotonic() - self.booted_at
 
@@ -94,7 +98,7 @@ class Guest:
 
     def describe(self) -> dict[str, Any]:
         """Its capability document, of its own namespace, where the control plane has no call for it."""
-        return dict(self._wire.call(self.id, "describe", namespace=NAMESPACE, timeout=60))
+        return dict(self._wire.call(self.id, "describe", namespace=NAMESPACE, key=self._key, timeout=60))
 
     def prepare(self, token: str, **arguments: Any) -> Report:
         """Have it made an instance; what the conductor hears of the end."""
@@ -108,7 +112,7 @@ class Guest:
             "ds_version": self._build.version or self._build.datastore.version,
         }
         context = request_context(f"{NOTIFICATION}InstanceCreate", auth_token=token)
-        self._wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context)
+        self._wire.cast(self.id, "prepare", given | arguments, version="1.1", context=context, key=self._key)
         return self._ended(0)
 
     def back_up(self, store: dict[str, str], token: str) -> dict[str, Any]:
@@ -124,7 +128,7 @@ class Guest:
             **store,
         }
         context = request_context(f"{NOTIFICATION}BackupCreate", auth_token=token)
-        self._wire.cast(self.id, "create_backup", {"backup_info": info}, context=context)
+        self._wire.cast(self.id, "create_backup", {"backup_info": info}, context=context, key=self._key)
         ended = self._ended(heard)
         assert ended.method == "notify_end", ended.args
         return dict(self._conductor.of(self.id, "update_backup")[-1].args)
@@ -180,14 +184,15 @@ def boot(
     :param change: is given the guest's own copy before the boot.
     :param late: the control plane's files are not among those that cloud-init writes; see :meth:`Guest.inject`.
     """
-    guest_id = str(uuid.uuid4())
+    guest_id, key = str(uuid.uuid4()), secrets.token_urlsafe(24)
+    conductor.keys[guest_id] = key
     wire.declare_guest(guest_id)
     with Network() as network, changed(files, scratch) as root:
         network.open_door(broker.port)
         if swift is not None:
             network.open_door(swift.port)
         clients = _clients(build, scratch, network)
-        injected = drive.files(guest_id, build.name, agent_options(build, network.host, broker, wire.exchange))
+        injected = drive.files(guest_id, build.name, key, agent_options(build, network.host, broker, wire.exchange))
         seed = root / "var/lib/cloud/seed/config_drive"
         drive.write(seed, guest_id, drive.user_data({} if late else injected))
         # cloud-init would look for the port in /sys, where systemd-nspawn shows those of another namespace.
@@ -197,7 +202,7 @@ def boot(
         change(root)
         arguments = [f"--network-namespace-path={network.namespace}", "--capability=CAP_NET_ADMIN"]
         with booted(root, arguments, scratch / "console", until=READY if late else BEGUN) as container:
-            guest = Guest(guest_id, build, clients, injected, root, container, wire, conductor)
+            guest = Guest(guest_id, key, build, clients, injected, root, container, wire, conductor)
             try:
                 yield guest
             except BaseException:
@@ -215,7 +220,7 @@ def _clients(build: Build, scratch: Path, network: Network) -> Datastore:
     return clients
 
 
-def agent_options(build: Build, host: str, broker: Rabbit, exchange: str) -> drive.Sections:
+def agent_options(build: Build, host: str, broker: Rabbit, exchange: str) -> Groups:
     """The operator's file for agents."""
     return {
         "DEFAULT": {

@@ -15,13 +15,14 @@ from guestagent.conformance.conductor import Conductor
 from guestagent.conformance.poll import eventually
 from guestagent.conformance.rabbit import Rabbit
 from guestagent.conformance.wire import NoReply, Wire
-from tests.image import poison
+from tests.image import drive, poison
 from tests.image.budgets import MB, SIZE, Budgets, limit
 from tests.image.builds import Build
 from tests.image.guest import Guest, boot, loaded_plugins, wait_until_system_is
 from tests.image.machine import require
 from tests.support.swift import Swift
 
+INJECTED = Path("/etc/trove/conf.d")
 Boot = Callable[..., contextlib.AbstractContextManager[Guest]]
 
 
@@ -74,14 +75,25 @@ def test_it_holds_one_datastore_and_nothing_that_must_not_be_there(build: Build,
         assert size / MB <= limit(build, name)[0], name
 
 
+def test_only_root_reads_what_the_control_plane_injects(start: Boot) -> None:
+    with start() as guest:
+        guest.wait_until_answers()
+        # cloud-init makes the files themselves readable for everybody.
+        assert guest.run("stat", "--format=%U:%G", str(INJECTED / "guest_info.conf")).strip() == drive.OWNER
+        assert [guest.path(path).stat().st_mode & 0o777 for path in (INJECTED.parent, INJECTED)] == [0o700, 0o700]
+
+
 def test_an_instance_lives_and_its_backup_comes_back_among_poisoned_plugins(
     build: Build, start: Boot, swift: Swift, store: dict[str, str], budgets: Budgets
 ) -> None:
     poisoned: list[str] = []
+    datastore = f"guestagent_{build.family}"
+    plugins = {datastore, f"guestagent_{build.strategy}", "guestagent_swift"}
     with start() as first:
         budgets.measured(build, "nspawn: boot to the first answer", first.wait_until_answers())
         assert build.server & first.processes() == set(), "it runs before anybody prepared it"
-        assert first.describe()["datastore"]["name"] == build.name
+        first_described = first.describe()
+        assert first_described["datastore"]["name"] == build.name
         assert first.prepare(swift.token()).method == "notify_end"
         first.wait_until_healthy()
         budgets.measured(build, "nspawn: boot to healthy after prepare", time.monotonic() - first.booted_at)
@@ -90,17 +102,20 @@ def test_an_instance_lives_and_its_backup_comes_back_among_poisoned_plugins(
         first.write("coffee", "black")
         assert build.server & first.processes(), "it is known by another name, and was not looked for before"
         backup = first.back_up(store, swift.token())
-        datastore = f"guestagent_{build.family}"
-        assert loaded_plugins(first) >= {datastore}
-        assert loaded_plugins(first) <= {datastore, f"guestagent_{build.strategy}", "guestagent_swift"}
+        assert {datastore} <= loaded_plugins(first) <= plugins
 
     with start(lambda root: poisoned.extend(poison.install(root))) as second:
         assert len(poisoned) > 2
         second.wait_until_answers()
+        assert second.describe() == first_described
         info = {"id": backup["backup_id"], "type": "full", **store}
         info |= {"location": backup["location"], "checksum": backup["checksum"]}
         assert second.prepare(swift.token(), databases=[], users=[], backup_info=info).method == "notify_end"
+        second.wait_until_healthy()
         assert (second.read("tea"), second.read("coffee")) == ("green", "black")
+        second.write("tea", "white")
+        assert second.back_up(store, swift.token())["state"] == "COMPLETED"
+        assert {datastore} <= loaded_plugins(second) <= plugins
         assert not second.path(poison.MARKER).exists()
 
 

@@ -1,5 +1,6 @@
 """The image as a machine boots it: GRUB, its kernel, udev, DHCP, and the drive that Nova attaches."""
 
+import secrets
 import subprocess
 import time
 import uuid
@@ -26,13 +27,14 @@ HOST = "10.0.2.2"
 @pytest.fixture
 def machine(
     build: Build, image: Path, tmp_path: Path, rabbit: Rabbit, control: tuple[Wire, Conductor]
-) -> Iterator[str]:
-    """A machine that boots; the id of its guest."""
+) -> Iterator[tuple[str, str]]:
+    """A machine that boots; the id of its guest and the key of its messages."""
     require("boot in QEMU", EMULATOR, "genisoimage")
-    guest_id = str(uuid.uuid4())
+    guest_id, key = str(uuid.uuid4()), secrets.token_urlsafe(24)
     control[0].declare_guest(guest_id)
     options = agent_options(build, HOST, rabbit, control[0].exchange)
-    drive.write(tmp_path / "drive", guest_id, drive.user_data(drive.files(guest_id, build.name, options)))
+    injected = drive.files(guest_id, build.name, key, options)
+    drive.write(tmp_path / "drive", guest_id, drive.user_data(injected))
     drive.write_iso(tmp_path / "drive", tmp_path / "drive.iso")
     argv = [
         # Emulation works everywhere; a /dev/kvm that opens may still run no kernel. A kernel changes its own code,
@@ -46,17 +48,20 @@ def machine(
     with (tmp_path / "qemu").open("wb") as said:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
     try:
-        yield guest_id
+        yield guest_id, key
     finally:
         process.kill()
         process.wait(60)
         print((tmp_path / "qemu").read_text(), (tmp_path / "console").read_text(errors="replace")[-8000:])
 
 
-def test_its_agent_answers(build: Build, machine: str, control: tuple[Wire, Conductor], budgets: Budgets) -> None:
+def test_its_agent_answers(
+    build: Build, machine: tuple[str, str], control: tuple[Wire, Conductor], budgets: Budgets
+) -> None:
     began = time.monotonic()
-    ping = control[0].begin(machine, "rpc_ping", timeout=BOOT_SECONDS)
+    guest_id, key = machine
+    ping = control[0].begin(guest_id, "rpc_ping", key=key, timeout=BOOT_SECONDS)
     assert ping.result() is True
     budgets.measured(build, "QEMU without KVM: boot to the first answer", time.monotonic() - began)
-    described = control[0].call(machine, "describe", namespace=NAMESPACE, timeout=60)
+    described = control[0].call(guest_id, "describe", namespace=NAMESPACE, key=key, timeout=60)
     assert described["datastore"]["name"] == build.name

@@ -46,11 +46,20 @@ def checkout(tmp_path: Path) -> Path:
     return made
 
 
-def test_an_image_of_an_experimental_plugin_is_refused_before_it_is_built(checkout: Path, tmp_path: Path) -> None:
-    programs, elements = tmp_path / "programs", tmp_path / "elements"
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """What a build is made with, which does nothing here: it must not get so far."""
+    directory = tmp_path / "programs"
+    directory.mkdir()
     for program in ("debootstrap", "disk-image-create", "qemu-img", "sudo"):
-        (programs / program).parent.mkdir(exist_ok=True)
-        (programs / program).touch(mode=0o755)
+        (directory / program).touch(mode=0o755)
+    return directory
+
+
+def test_an_image_of_an_experimental_plugin_is_refused_before_it_is_built(
+    checkout: Path, programs: Path, tmp_path: Path
+) -> None:
+    elements = tmp_path / "elements"
     (elements / "guestagent-one").mkdir(parents=True)
     (elements / "guestagent-one/element-deps").touch()
     image = tmp_path / "guest.qcow2"
@@ -93,12 +102,29 @@ def test_a_strategy_for_another_datastore_is_refused_with_the_agents_sentence(tm
 
     assert done.returncode == 1, done.stderr
     assert "is for mariadb and not for 'sleeper'" in done.stderr
+    assert list((tmp_path / "wheels").iterdir()) == [], "an image could be built from what was refused"
+
+
+def test_a_wheelhouse_is_complete_and_tried_again_before_it_is_built_from(programs: Path, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    done = wheelhouse(wheels, "--datastore=mariadb", "--backup=mariabackup")
+
+    assert done.returncode == 0, done.stderr
     # All that it needs is there, with hashes, but what no agent imports, and what would install more.
-    requirements = (tmp_path / "wheels/requirements.txt").read_text().splitlines()
+    requirements = (wheels / "requirements.txt").read_text().splitlines()
     names = {line.partition("==")[0] for line in requirements}
     assert all(" --hash=sha256:" in line for line in requirements)
-    assert {"guestagent", "guestagent-sleeper", "guestagent-mariabackup", "zstandard", "oslo-messaging"} <= names
+    assert {"guestagent", "guestagent-mariadb", "guestagent-mariabackup", "zstandard", "oslo-messaging"} <= names
     assert {"eventlet", "pip", "requests", "setuptools"} & names == set()
+
+    declaration = (wheels / "image.conf").read_text()
+    (wheels / "image.conf").write_text(declaration.replace("mariabackup", "mariabackup,redis_rdb"))
+    done = command("build", f"--wheelhouse={wheels}", f"--output={tmp_path / 'guest.qcow2'}", programs=programs)
+
+    assert done.returncode == 1
+    assert "[image] declares 'redis_rdb', and no installed package offers it" in done.stderr
+    assert list(tmp_path.glob("guest*")) == []
+    assert (wheels / "image.conf").exists(), "it is somebody else's"
 
 
 def test_a_directory_that_holds_something_is_left_alone(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def replace(path: str, text: str) -> Callable[[Path], None]:
         ("image.key", replace("root/.ssh/authorized_keys", "ssh-ed25519 AAAA\n")),
         ("image.password", replace("etc/shadow", "root:$6$salt$hash:19000::::::\n")),
         ("image.password", replace("etc/shadow", "root:$y$j9T$salt$hash:19000::::::\n")),
+        ("image.password", replace("etc/shadow", "root::19000::::::\n")),
+        ("image.password", lambda root: (root / "etc/shadow").unlink()),
         ("image.injected", replace("etc/trove/conf.d/guest_info.conf", "[DEFAULT]\n")),
         ("image.injected", replace("var/lib/cloud/seed/nocloud/user-data", "#cloud-config\n")),
         ("image.used", replace("var/lib/guestagent/operations.sqlite", "")),
@@ -79,6 +81,11 @@ def replace(path: str, text: str) -> Callable[[Path], None]:
         ("image.resolver", replace("etc/resolv.conf", "nameserver 192.0.2.1\n")),
         ("image.builder", replace("etc/apt/sources.list", "deb http://mirror.builder.example/debian bookworm main\n")),
         ("image.builder", replace("root/.bashrc", "export DIB_RELEASE=bookworm\n")),
+        ("image.builder", replace("etc/some.conf", "DIB_RELEASE = bookworm\n")),
+        ("image.builder", replace("var/cache/build.json", '{"DIB_PYTHON3": "yes"}\n')),
+        ("image.builder", replace("boot/grub/grub.cfg", f"# {BUILDER.words[0]}\n")),
+        ("image.builder", replace("opt/guestagent/share/sources", f"{BUILDER.words[0]}\n")),
+        ("image.builder", replace("var/log/apt/term.log", "x" * (1 << 20) + f"\n{BUILDER.words[0]}/dists\n")),
         ("image.variables", replace("etc/dib-manifests/dib_environment", "HOME=/root\n")),
         ("image.installer", replace(f"{SITE}/pip/__init__.py", "")),
         ("image.declaration", replace("etc/guestagent/image.conf", "[image]\ndatastore = one\nmodules = none\n")),
@@ -94,8 +101,9 @@ def test_it_is_found(image: Path, id_: str, change: Callable[[Path], None]):
     assert [finding.id for finding in check(image, BUILDER)] == [id_]
 
 
-def test_the_builders_mirror_is_known_from_the_build_and_debians_own_may_stay():
-    given = {"DIB_DISTRIBUTION_MIRROR": "http://mirror.example/debian/", "http_proxy": "http://deb.debian.org/debian"}
+@pytest.mark.parametrize("variable", ["DIB_DISTRIBUTION_MIRROR", "PIP_INDEX_URL", "https_proxy", "HTTPS_PROXY"])
+def test_the_builders_mirror_is_known_from_the_build_and_debians_own_may_stay(variable: str):
+    given = {variable: "http://mirror.example/debian/", "http_proxy": "http://deb.debian.org/debian"}
 
     assert Builder.of(given).words == ("http://mirror.example/debian",)
 

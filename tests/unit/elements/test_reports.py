@@ -11,7 +11,10 @@ BETA = "Classifier: Development Status :: 4 - Beta\n"
 INVENTORY = Inventory(
     system="Some system 12",
     agent_bytes=3 << 20,
-    distributions=[Package("guestagent", "0.1.0", 1 << 20, "Apache-2.0", "stable"), Package("vine", "5.1.0", 2048)],
+    distributions=[
+        Package("guestagent", "0.1.0", 1 << 20, "apache-2.0", "stable"),
+        Package("vine_Lib", "5.1.0", 2048, "BSD License"),
+    ],
     packages=[Package("libc6", "2.36-9+deb12u14", 12 << 20)],
     datastores=["guestagent-one"],
     plugins={"datastore": ["one"], "backup": []},
@@ -23,8 +26,8 @@ def test_the_table_names_plugins_distributions_and_packages():
     lines = [line.split() for line in table.text(INVENTORY).splitlines()]
 
     assert ["datastore", "one", "one"] in lines
-    assert ["guestagent", "0.1.0", "1.0", "stable", "Apache-2.0"] in lines
-    assert ["vine", "5.1.0", "0.0"] in lines
+    assert ["guestagent", "0.1.0", "1.0", "stable", "apache-2.0"] in lines
+    assert ["vine_Lib", "5.1.0", "0.0", "BSD", "License"] in lines
     assert ["libc6", "2.36-9+deb12u14", "12.0"] in lines
 
 
@@ -34,12 +37,19 @@ def test_the_bill_has_an_address_for_every_component():
     assert document["bomFormat"] == "CycloneDX"
     assert [component["purl"] for component in document["components"]] == [
         "pkg:pypi/guestagent@0.1.0",
-        "pkg:pypi/vine@5.1.0",
+        "pkg:pypi/vine-lib@5.1.0",
         "pkg:deb/debian/libc6@2.36-9%2Bdeb12u14",
     ]
-    assert document["components"][0]["licenses"] == [{"license": {"name": "Apache-2.0"}}]
-    assert document["components"][0]["properties"] == [{"name": "guestagent:maturity", "value": "stable"}]
-    assert "properties" not in document["components"][1]
+    first, second, _ = document["components"]
+    assert first["licenses"] == [{"expression": "Apache-2.0"}]
+    assert second["licenses"] == [{"license": {"name": "BSD License"}}]
+    size = {"name": "guestagent:bytes", "value": "1048576"}
+    assert first["properties"] == [size, {"name": "guestagent:maturity", "value": "stable"}]
+    assert second["properties"] == [{"name": "guestagent:bytes", "value": "2048"}]
+    assert document["metadata"]["component"]["properties"] == [
+        {"name": "guestagent:declared:datastore", "value": "one"},
+        {"name": "guestagent:installed:datastore", "value": "one"},
+    ]
 
 
 def test_an_inventory_is_read_from_files(tmp_path: Path):
@@ -60,6 +70,13 @@ def test_an_inventory_is_read_from_files(tmp_path: Path):
         "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
     )
 
+    copyrights = tmp_path / "usr/share/doc/libc6"
+    copyrights.mkdir(parents=True)
+    (copyrights / "copyright").write_text(
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+        "Files: *\nLicense: LGPL-2.1+\n\nFiles: a\nLicense: BSD-3-clause\n Permission is\n\nLicense: LGPL-2.1+\n"
+    )
+
     found = inventory.read(tmp_path)
 
     assert found.system == "Some system"
@@ -67,7 +84,7 @@ def test_an_inventory_is_read_from_files(tmp_path: Path):
         ("library", "", ""),
         ("one", "MIT", "technical-preview"),
     ]
-    assert found.packages == [Package("libc6", "2", 3072)]
+    assert found.packages == [Package("libc6", "2", 3072, "BSD-3-clause, LGPL-2.1+")]
     assert found.plugins["datastore"] == ["one"]
     assert found.datastores == ["one"]
     assert found.declared["backup"] == ["a", "b"]
