@@ -107,7 +107,7 @@ def test_an_instance_lives_and_its_backup_comes_back_among_poisoned_plugins(
     with start(lambda root: poisoned.extend(poison.install(root))) as second:
         assert len(poisoned) > 2
         second.wait_until_answers()
-        assert second.describe() == first_described
+        assert second.describe() == first_described | {"guest_id": second.id}
         info = {"id": backup["backup_id"], "type": "full", **store}
         info |= {"location": backup["location"], "checksum": backup["checksum"]}
         assert second.prepare(swift.token(), databases=[], users=[], backup_info=info).method == "notify_end"
