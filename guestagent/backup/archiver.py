@@ -163,14 +163,14 @@ def _tell(before: ArchiveState, state: ArchiveState) -> None:
     waiting = f"{state.waiting_logs} logs with {state.waiting_bytes >> 20} MiB wait on the server"
     if state.dropped_logs > before.dropped_logs:
         LOG.critical(
-            "%d logs were dropped unarchived, because more waited than [backup] archive_keep_bytes: there is a gap in "
-            "what can be recovered until the next backup; %s: %s",
+            "%d logs were dropped unarchived, because more waited than may ([backup] archive_keep_bytes): "
+            "there is a gap in what can be recovered until the next backup; %s: %s",
             state.dropped_logs - before.dropped_logs,
             waiting,
             state.error,
         )
     elif state.state == "limit":
-        LOG.critical("%s, more than [backup] archive_keep_bytes, and will fill the disk: %s", waiting, state.error)
+        LOG.critical("%s, more than may ([backup] archive_keep_bytes), and fill the disk: %s", waiting, state.error)
     elif state.error is not None:
         LOG.error("Archiving failed and will be tried again; %s: %s", waiting, state.error)
     elif before.error is not None:

@@ -14,6 +14,7 @@ from guestagent.backup.base import Taken
 from guestagent.backup.log_store import INSTANT, LOG, LogStore
 from guestagent.contract.backups import ArchiveState
 from guestagent.contract.errors import GuestAgentError, SystemFailure
+from guestagent.system import volume
 
 GOOD, FAILING, LIMIT = "good", "failing", "limit"
 """What :attr:`ArchiveState.state` can be, beside ``unknown``."""
@@ -57,6 +58,7 @@ class Archiving:
         self._strategy = strategy
         self._store = store
         self._state = state
+        self._most = 0
 
     def run(self) -> ArchiveState:
         """Close the present log, keep what is not in the store, and let the server forget what is.
@@ -70,6 +72,7 @@ class Archiving:
             with _readable():
                 self._strategy.close()
                 logs = list(self._strategy.closed())
+                self._most = self._limit(logs)
         except GuestAgentError as error:
             # What waits is as it was, as far as anybody knows.
             return msgspec.structs.replace(self._state, state=FAILING, checked=begun, error=str(error))
@@ -166,9 +169,13 @@ class Archiving:
             self._strategy.release([*archived, *waiting[:lost]])
         return lost
 
-    def _is_too_much(self, size: int) -> bool:
+    def _limit(self, logs: Sequence[Log]) -> int:
+        """Bytes of logs that may stay; 0: any number. It is met before a small volume is full."""
         most: int = self._options.archive_keep_bytes
-        return 0 < most < size
+        return volume.at_most_a_quarter(most, logs[0].path.parent) if logs else most
+
+    def _is_too_much(self, size: int) -> bool:
+        return 0 < self._most < size
 
 
 class _File:

@@ -55,6 +55,15 @@ def space(path: Path) -> Space:
     return Space(found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail)
 
 
+def at_most_a_quarter(size: int, path: Path) -> int:
+    """So many bytes, or a quarter of the file system that holds the path, where that is less.
+
+    :raises FileNotFoundError: the path does not exist.
+    """
+    found = space(path)
+    return min(size, found.block_size * found.total_blocks // 4)
+
+
 def sync(path: Path) -> None:
     """Have all that the file system holds, in which the path is, on the disk.
 

@@ -10,7 +10,7 @@ from oslo_log import log
 
 from guestagent.capabilities.configuration import AGENT, BASE, LAYERS, OVERRIDES, Configurable, ConfigurationFiles
 from guestagent.contract.errors import DatastoreDown, DatastoreError, GuestAgentError, InvalidValue
-from guestagent.system import waiting
+from guestagent.system import volume, waiting
 from guestagent_postgresql import conf_file, host_access
 from guestagent_postgresql.access import ServerAccess
 from guestagent_postgresql.connection import Ask
@@ -90,7 +90,7 @@ SUMMARIZED = """\
 summarize_wal = on
 """
 BOUNDED = """\
-# The slot of the archive is looked after by nobody between runs that somebody asks for.
+# What the slot of the archive may hold while nobody looks after it.
 max_slot_wal_keep_size = {}MB
 """
 FIRST_SUMMARIZING = 17
@@ -294,10 +294,15 @@ class PostgreSQLSettings(ServerAccess, Configurable):
         return MAIN + (SUMMARIZED if is_asked else "") + self._bound()
 
     def _bound(self) -> str:
-        """What keeps a slot from filling the disk, where no agent looks at it all the time."""
+        """What keeps a slot from filling the disk, where no agent looks at it, or it may lose log at a limit."""
         options = self.guest.conf.backup
-        is_alone = bool(self.guest.archive_strategies) and not options.archive_interval
-        return BOUNDED.format(options.archive_keep_bytes >> 20) if is_alone and options.archive_keep_bytes else ""
+        if not self.guest.archive_strategies or not options.archive_keep_bytes:
+            return ""
+        most = volume.at_most_a_quarter(options.archive_keep_bytes, self.layout.mount_point)
+        if not options.archive_interval:
+            return BOUNDED.format(most >> 20)
+        # An agent that lives gives up the oldest at the limit itself, and says so; this is for when it does not.
+        return BOUNDED.format(2 * most >> 20) if options.archive_at_limit == "drop" else ""
 
     def _write_if_changed(self, path: Path, text: str) -> None:
         if not path.exists() or path.read_text() != text:

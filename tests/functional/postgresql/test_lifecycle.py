@@ -16,6 +16,7 @@ from guestagent.contract.databases import Database
 from guestagent.contract.errors import DatastoreDown
 from guestagent.contract.states import ServiceStatus
 from guestagent.contract.users import User
+from guestagent.system import volume
 from tests.functional.postgresql.machine import Machine
 from tests.support.machine import CONTEXT, PASSWORD, user
 
@@ -83,6 +84,7 @@ def test_log_that_nobody_archives_any_more_is_let_go(guest: Machine, manager: Po
 
 
 def test_log_that_nobody_looks_after_is_bounded_by_the_server(guest: Machine, manager: PostgreSQLManager) -> None:
+    most = volume.at_most_a_quarter(guest.conf.backup.archive_keep_bytes, manager.layout.mount_point) >> 20
     bound = "SELECT setting, unit FROM pg_settings WHERE name = 'max_slot_wal_keep_size'"
     manager.restart(CONTEXT)
     assert manager.connections.fetch("Looking", bound) == [["-1", "MB"]]
@@ -90,13 +92,18 @@ def test_log_that_nobody_looks_after_is_bounded_by_the_server(guest: Machine, ma
     try:
         asked = guest.manager()
         asked.restart(CONTEXT)
-        assert asked.connections.fetch("Looking", bound) == [["8192", "MB"]]
+        assert asked.connections.fetch("Looking", bound) == [[f"{most}", "MB"]]
         guest.conf.set_override("archive_interval", 60, "backup")
         asked.restart(CONTEXT)
         assert asked.connections.fetch("Looking", bound) == [["-1", "MB"]]
+        guest.conf.set_override("archive_at_limit", "drop", "backup")
+        asked.restart(CONTEXT)
+        [[kept, _unit]] = asked.connections.fetch("Looking", bound)
+        assert int(kept) // 2 == most, "an agent that lives drops first"
         asked.connections.close()
     finally:
         guest.conf.clear_override("archive_interval", "backup")
+        guest.conf.clear_override("archive_at_limit", "backup")
         guest.archive_strategies = ()
     manager.restart(CONTEXT)
 

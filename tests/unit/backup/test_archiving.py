@@ -11,6 +11,7 @@ from guestagent.backup.archive import Log
 from guestagent.backup.log_store import LogMissing, LogStore
 from guestagent.backup.manifest import ManifestInvalid
 from guestagent.contract.errors import InvalidValue
+from guestagent.system import volume
 from tests.unit.backup.ledger import Desk, desk
 from tests.unit.backup.streams import CONTAINER, CONTEXT, Shaky, objects
 
@@ -183,6 +184,25 @@ def test_the_limit_of_what_waits(desk_: Desk, storage: Shaky, policy: str, words
     storage.refusals = 0
     assert desk_.archive().state == "good"
     assert desk_.archived() == words
+
+
+def test_the_limit_is_met_before_a_small_volume_is_full(
+    desk_: Desk, storage: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk_.writer.say("one")
+    storage.refusals = 1000
+    waiting = desk_.archive().waiting_bytes
+    asked = []
+
+    def small(path: Path) -> volume.Space:
+        asked.append(path)
+        return volume.Space(1, 4 * waiting - 1, 0, 0)
+
+    monkeypatch.setattr(volume, "space", small)
+    assert desk_.archive().state == "limit"
+    assert asked == [desk_.writer.directory]
+    desk_.conf.set_override("archive_keep_bytes", 0, "backup")
+    assert desk_.archive().state == "failing"
 
 
 def test_a_log_with_a_name_that_leads_elsewhere_is_refused(desk_: Desk, storage: Shaky) -> None:
