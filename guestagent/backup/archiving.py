@@ -28,7 +28,10 @@ class LogChanged(GuestAgentError):
     """A log that was said to be closed is another one by now."""
 
     id = "archive.log-changed"
-    sentence = "The log '{log}' had {expected} bytes when it was closed and has others now; it was not archived."
+    sentence = (
+        "The log '{log}' had {expected} bytes when it was closed and has others now; it was not archived, and the next "
+        "run tries again. Find out who writes to it."
+    )
 
 
 class LogUnnamable(GuestAgentError):

@@ -43,8 +43,8 @@ OPTIONS: list[cfg.Opt] = [
         default=1 << 33,
         min=0,
         help="Bytes of closed logs that stay on the server, and never more than a quarter of its volume. What is in "
-        "the store goes first, at any age. Where more of them wait for a store that is away, that is told in the log as critical, and archive_at_limit says what is "
-        "done. 0: any number.",
+        "the store goes first, at any age. Where more of them wait for a store that is away, that is told in the log "
+        "as critical, and archive_at_limit says what is done. 0: any number.",
     ),
     cfg.StrOpt(
         "archive_at_limit",

@@ -51,7 +51,11 @@ class Replication(Capability):
 
     @call(repeatable=True)
     def make_read_only(self, context: RequestContext, read_only: bool) -> None:
-        """Refuse, or accept again, writes of ordinary users."""
+        """Refuse, or accept again, writes of ordinary users, also over a restart.
+
+        How far a user can go against it is the datastore's to say: some servers refuse, others let a session set
+        itself free.
+        """
 
     @call()
     def enable_as_master(

@@ -37,11 +37,11 @@ class BinaryLogInvalid(GuestAgentError):
     """A file is no binary log, or not one that this strategy understands."""
 
     id = "mariadb-binlog.invalid"
-    sentence = "The binary log {log} cannot be understood: {problem}."
+    sentence = "The binary log {log} cannot be understood: {problem}; restore to a point before it."
 
 
 class ReplayFailed(GuestAgentError):
     """The changes of a log could not be made once more; the data are thrown away."""
 
     id = "mariadb-binlog.replay"
-    sentence = "The binary log {log} could not be replayed: {problem}."
+    sentence = "The binary log {log} could not be replayed: {problem}; restore to a point before it."

@@ -16,4 +16,4 @@ class ReplayFailed(GuestAgentError):
     """The log could not be replayed up to the point; the data are thrown away."""
 
     id = "postgresql-wal.replay"
-    sentence = "The write-ahead log could not be replayed: {problem}."
+    sentence = "The write-ahead log could not be replayed: {problem}; restore to an earlier point."

@@ -7,4 +7,4 @@ class StreamInvalid(GuestAgentError):
     """The stream of a backup is not whole, or none of this strategy."""
 
     id = "backup.xbstream"
-    sentence = "Backup {number} of the chain cannot be restored: {problem}."
+    sentence = "Backup {number} of the chain cannot be restored: {problem}; restore one before it."

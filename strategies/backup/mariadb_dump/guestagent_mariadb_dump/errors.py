@@ -7,4 +7,4 @@ class StreamInvalid(GuestAgentError):
     """The stream of the backup is not whole, or none of this strategy."""
 
     id = "backup.dump"
-    sentence = "The backup cannot be restored: {problem}."
+    sentence = "The backup cannot be restored: {problem}; restore another one."
