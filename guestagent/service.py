@@ -119,12 +119,12 @@ class AgentService(service.Service):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Read the files again; options that may change while the agent runs take their new values."""
-        LOG.info("Reading the configuration again")
         self._conf.mutate_config_files()
         # The pause that it is in has the length of before.
         self._heart.stop()
         self.tg.timer_done(self._heart)
         self._heart = self.tg.add_dynamic_timer(self._beat)
+        LOG.info("The configuration was read again")
 
     def _open_local_socket(self) -> None:
         try:

@@ -43,8 +43,12 @@ class PeakMemory:
 
 def _children() -> list[Path]:
     pid = os.getpid()
-    lists = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [Path("/proc") / child for children in lists for child in children]
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        # A thread may have ended meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [Path("/proc") / child for child in path.read_text().split()]
+    return found
 
 
 def _peak(process: Path) -> float:

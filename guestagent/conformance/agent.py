@@ -162,7 +162,7 @@ class AgentProcess:
         """The end of the log."""
         return "\n".join(self.text().splitlines()[-lines:])
 
-    def wait_for_log(self, text: str, timeout: float = 15.0) -> None:
+    def wait_for_log(self, text: str, timeout: float = 60.0) -> None:
         """Wait until the log has the text."""
         eventually(
             lambda: text in self.text(),

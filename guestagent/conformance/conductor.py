@@ -93,7 +93,7 @@ class Conductor:
         return [report.status for report in self.of(guest_id, "heartbeat")]
 
     def wait_for(
-        self, wanted: Callable[[Report], bool], timeout: float = 15.0, *, after: int = 0, what: str = "that report"
+        self, wanted: Callable[[Report], bool], timeout: float = 60.0, *, after: int = 0, what: str = "that report"
     ) -> Report:
         """The first report that is wanted, heard already or still to come.
 
@@ -114,7 +114,7 @@ class Conductor:
             assert report is not None
             return report
 
-    def wait_for_status(self, guest_id: str, *statuses: str, timeout: float = 15.0, after: int = 0) -> Report:
+    def wait_for_status(self, guest_id: str, *statuses: str, timeout: float = 60.0, after: int = 0) -> Report:
         """The first heartbeat of a guest that says one of the statuses; see :meth:`wait_for`."""
         return self.wait_for(
             lambda report: report.instance_id == guest_id and report.status in statuses,
@@ -123,7 +123,7 @@ class Conductor:
             what=f"{' or '.join(statuses)!r} from {guest_id}",
         )
 
-    def wait_for_method(self, guest_id: str, *methods: str, timeout: float = 15.0, after: int = 0) -> Report:
+    def wait_for_method(self, guest_id: str, *methods: str, timeout: float = 60.0, after: int = 0) -> Report:
         """The first report of a guest with one of the methods; see :meth:`wait_for`."""
         return self.wait_for(
             lambda report: report.instance_id == guest_id and report.method in methods,

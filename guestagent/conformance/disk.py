@@ -80,7 +80,11 @@ class Disk:
         """Unmount it from wherever it is mounted, and wait until nobody uses it."""
         for point in self.mount_points:
             _run("umount", "--", str(point))
-        # The kernel may still be about it when the process that unmounted it is gone.
+        self.wait_until_free()
+
+    def wait_until_free(self) -> None:
+        """Wait until nobody has it in use any more, who may be another one than who unmounted it."""
+        # The kernel may still be about it, and a container that begins holds a copy of all mounts for a moment.
         eventually(self._is_free, message=lambda: f"{self.path} is in use")
 
     def _is_free(self) -> bool:

@@ -11,7 +11,7 @@ Found = TypeVar("Found")
 def eventually(
     look: Callable[[], Found],
     *,
-    timeout: float = 10.0,
+    timeout: float = 60.0,
     message: str | Callable[[], str] = "it did not happen",
     every: float = 0.02,
 ) -> Found:

@@ -142,7 +142,7 @@ class Wire:
         namespace: str | None = None,
         context: Mapping[str, Any] | None = None,
         key: str | None = None,
-        timeout: float = 15.0,
+        timeout: float = 60.0,
     ) -> Pending:
         """Send a call; any number may be under way.
 
@@ -157,7 +157,7 @@ class Wire:
         return self.begin_message(guest_id, message, key=key, timeout=timeout)
 
     def begin_message(
-        self, guest_id: str, message: Mapping[str, Any], *, key: str | None = None, timeout: float = 15.0
+        self, guest_id: str, message: Mapping[str, Any], *, key: str | None = None, timeout: float = 60.0
     ) -> Pending:
         """Send a message of :meth:`message` as a call, however it was spoilt."""
         message_id = uuid.uuid4().hex

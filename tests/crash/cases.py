@@ -15,7 +15,7 @@ from tests.crash.guest import Guest, Sent
 from tests.crash.scenarios import Scenario
 from tests.crash.state import litter, state_of
 
-REPORT_SECONDS = 15.0
+REPORT_SECONDS = 60.0
 
 
 class Undisturbed(dying.Undisturbed):

@@ -30,7 +30,7 @@ GENERATED = "a password"
 PASSES_AWAY = ("created", "updated")
 """What a module's result says of the time."""
 
-TOLD_SECONDS = 15.0
+TOLD_SECONDS = 60.0
 """How long it may take until the conductor has heard of an end."""
 LOCK_SECONDS = 1
 """How long a write waits before it is said that nobody may."""

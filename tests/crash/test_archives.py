@@ -11,7 +11,7 @@ from tests.crash.conftest import MakeGuest
 from tests.crash.guest import PATIENCE
 from tests.crash.state import litter
 
-SLOW = 1_000_000
+SLOW = 100_000
 """Bytes of logs in a second, of which the first one has three times as many."""
 
 

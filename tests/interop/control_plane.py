@@ -16,7 +16,7 @@ from tests.interop.database import Database
 DRIVER = Path(__file__).with_name("driver.py")
 LATEST = "latest"
 END_WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "TERM", "--")
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 OPTIONS = """\

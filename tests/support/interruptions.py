@@ -59,7 +59,7 @@ def cancelled_once(when: Callable[[], object] = something_waits) -> Iterator[Int
     interruption, error = Interruption(), Cancelled(operation="work", phase="")
 
     def cancel() -> float:
-        eventually(when, every=0.001)
+        eventually(when, every=0.005)
         interruption.cancel(error)
         return time.monotonic()
 

@@ -31,7 +31,7 @@ class Sleeper:
         """The names of the threads that ever began the call, in order."""
         return self._lines(f"began.{call}")
 
-    def wait_until_began(self, call: str, times: int = 1, timeout: float = 15.0) -> None:
+    def wait_until_began(self, call: str, times: int = 1, timeout: float = 60.0) -> None:
         """Wait until the call has begun so many times since the guest exists."""
         eventually(
             lambda: len(self.began(call)) >= times,

@@ -69,6 +69,10 @@ class Reply:
     content: bytes
 
 
+ON_A_BUSY_MACHINE = {"conn_timeout": 30, "node_timeout": 60, "container_update_timeout": 60}
+"""Seconds that the servers wait for each other: a list must hold what a PUT before it has put."""
+
+
 class Swift:
     """A cluster of one replica on the loopback interface.
 
@@ -201,7 +205,7 @@ class Swift:
         )
         for name, port in self._ports.items():
             parts: dict[str, dict[str, object]] = {"pipeline:main": {"pipeline": f"{name}-server"}}
-            parts[f"app:{name}-server"] = {"use": f"egg:swift#{name}", "fallocate_reserve": 0}
+            parts[f"app:{name}-server"] = {"use": f"egg:swift#{name}", "fallocate_reserve": 0} | ON_A_BUSY_MACHINE
             self._write(name, {"DEFAULT": self._defaults(port), **parts})
         self._write("proxy", {"DEFAULT": self._defaults(self.port), **self._proxy()})
 
@@ -218,13 +222,17 @@ class Swift:
             # Its log goes to its output; there is no syslog here.
             "log_address": self._directory / "no-syslog",
             "fallocate_reserve": 0,
+            **ON_A_BUSY_MACHINE,
         }
 
     def _proxy(self) -> dict[str, dict[str, object]]:
         middleware: dict[str, dict[str, object]] = {
             "catch_errors": {},
             "gatekeeper": {},
-            "memcache": {"memcache_servers": f"{LOOPBACK}:{self._memory_port}"},
+            "memcache": {
+                "memcache_servers": f"{LOOPBACK}:{self._memory_port}",
+                **dict.fromkeys(("connect_timeout", "pool_timeout", "io_timeout"), 30),
+            },
             "tempauth": {
                 "user_project_owner": f"{PASSWORDS['owner']} .admin",
                 "user_project_stranger": PASSWORDS["stranger"],
@@ -240,6 +248,7 @@ class Swift:
                 "account_autocreate": "true",
                 # It may be up before the others, and must not think for a minute that they never will be.
                 "error_suppression_limit": 1_000_000,
+                **ON_A_BUSY_MACHINE,
             },
         }
 

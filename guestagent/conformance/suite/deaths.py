@@ -25,7 +25,7 @@ WIDE = EXTENT in ("wide", "whole")
 """Whether everything is tried on every operation, and not on a few."""
 WHOLE = EXTENT == "whole"
 """Whether there is a death at every moment of an operation, and not at one."""
-SETTLED_SECONDS = 15.0
+SETTLED_SECONDS = 60.0
 """Until everybody has heard of everything."""
 HALVES = ("users.", "enters.")
 """What nobody takes back when the server is down at that moment."""

@@ -63,6 +63,7 @@ class TestDataDisk:
         on_disk.do("stop_db")
         on_disk.do("unmount_volume", volume(on_disk, disk))
         assert disk.mount_points == []
+        disk.wait_until_free()
         disk.resize(LARGE_MIB)
         on_disk.do("resize_fs", volume(on_disk, disk))
         on_disk.do("mount_volume", volume(on_disk, disk))

@@ -45,7 +45,9 @@ def attach(manager: RedisManager, kept: bool) -> None:
 
 def kill(guest: Machine) -> None:
     manager = guest.manager()
-    os.kill(guest.processes.pid(manager.service()) or 0, signal.SIGKILL)
+    pid = guest.processes.pid(manager.service())
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     eventually(lambda: guest.processes.pid(manager.service()) is None, message="the server survived")
 
 

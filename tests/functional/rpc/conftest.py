@@ -63,5 +63,7 @@ def shared_guest(
     )
     with Wire(rabbit, exchange) as wire:
         agent.boot(wire)
+        # What it says when it begins is not what a test asks for.
+        agent.wait_for_log("Listening on")
         yield Guest(agent, wire, Sleeper(agent))
         agent.close()

@@ -44,7 +44,7 @@ def test_it_goes_on_while_the_database_is_down(conductor: Conductor, guest: Gues
     guest.sleeper.set_status("shutdown")
     mark = len(conductor.reports)
     conductor.wait_for_status(guest.id, "shutdown")
-    conductor.wait_for_status(guest.id, "shutdown", after=mark + 3, timeout=8)
+    conductor.wait_for_status(guest.id, "shutdown", after=mark + 3)
     guest.sleeper.set_status("healthy")
     conductor.wait_for_status(guest.id, "healthy", after=len(conductor.reports))
 

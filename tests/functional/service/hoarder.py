@@ -159,7 +159,8 @@ class Hoarder:
     def kill_worker(self) -> None:
         """Kill what makes the backup."""
         for pid in self.workers():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def left(self) -> list[Path]:
         """What is there only while a backup is made."""

@@ -14,7 +14,7 @@ from guestagent.conformance.wire import Wire
 from tests.conftest import MakeAgent
 from tests.support.sleeper import DATASTORE, Sleeper
 
-RELOADED = "Reading the configuration again"
+RELOADED = "The configuration was read again"
 REFUSED = "The configuration was not read again"
 RELOADS = 20
 

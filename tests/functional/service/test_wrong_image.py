@@ -88,10 +88,12 @@ WRONG = {
 }
 
 
-def with_image(make_agent: MakeAgent, site: Path, wrong: Wrong, key: str | None = None, **how: object) -> AgentProcess:
+def with_image(
+    make_agent: MakeAgent, site: Path, wrong: Wrong, key: str | None = None, flush_timeout: int = 60, **how: object
+) -> AgentProcess:
     """An agent of a machine that is wrong in that way."""
     Site(site).install("wrong-plugin", {"wrong_plugin": wrong.module}, wrong.offers, requires=(wrong.requires,))
-    options = {"agent": {"flush_timeout": 2}}
+    options = {"agent": {"flush_timeout": flush_timeout}}
     agent = make_agent("alpha", key=key, environment={"PYTHONPATH": str(site)}, options=options, **how)
     agent.files["image.conf"] = {"image": dict(wrong.image)}
     info = agent.files["guest_info.conf"]["DEFAULT"]
@@ -135,7 +137,7 @@ def test_with_a_key_the_conductor_hears_it_encrypted(
 def test_without_a_broker_it_ends_all_the_same(make_agent: MakeAgent, tmp_path: Path) -> None:
     wrong = WRONG["not installed"]
     nowhere = f"rabbit://guest:guest@{LOOPBACK}:{free_port()}/"
-    agent = with_image(make_agent, tmp_path, wrong, transport_url=nowhere)
+    agent = with_image(make_agent, tmp_path, wrong, flush_timeout=2, transport_url=nowhere)
     agent.start()
     check_told(agent, wrong)
 

@@ -491,9 +491,9 @@ def test_a_list_that_breaks_off_is_asked_for_again(storage: S3Storage, link: Fau
 
 
 def test_a_slow_link_is_one(make: MakeStorage, link: FaultyLink) -> None:
-    storage = make(timeout=1)
+    storage = make(timeout=3)
     storage.put(CONTEXT, "logs", "a", [b"x" * 60_000])
-    link.spoil(Fault(pace=40_000), method="GET")
+    link.spoil(Fault(pace=15_000), method="GET")
 
     assert len(read(storage, "logs", "a")) == 60_000
 

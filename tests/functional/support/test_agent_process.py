@@ -76,7 +76,7 @@ def test_options_and_files_reach_the_agent(make_agent: MakeAgent, wire: Wire, co
     Sleeper(agent).set_status("blocked")
     agent.files["machine.conf"]["agent"]["report_interval"] = 1
     agent.reload()
-    agent.wait_for_log("Reading the configuration again")
+    agent.wait_for_log("The configuration was read again")
     agent.restart(wire)
 
     conductor.wait_for_status(agent.guest_id, "blocked")

@@ -42,6 +42,7 @@ def test_a_volume_lives_its_life(make_disk: MakeDisk, tmp_path: Path, filesystem
 
     device.unmount(point)
     assert not (point / "table").exists()
+    disk.wait_until_free()
     disk.resize(SMALLEST[filesystem] + 64)
     device.grow(point, online=False)
     assert disk.mount_points == []

@@ -9,7 +9,7 @@ import pytest
 from guestagent.backup.lanes import Lanes
 from guestagent.contract.errors import Cancelled, StorageError
 from guestagent.system import waiting
-from tests.support.interruptions import PROMPT, cancelled_once, descriptors, something_waits
+from tests.support.interruptions import PROMPT, cancelled_once, descriptors
 
 
 def test_what_is_made_comes_in_the_order_of_the_items() -> None:
@@ -58,16 +58,18 @@ def test_what_fails_in_a_lane_fails_where_it_is_waited_for() -> None:
 
 
 def test_a_cancel_wakes_who_waits_for_a_lane_and_what_is_in_it() -> None:
+    begun: list[int] = []
     ended: list[type[BaseException]] = []
 
     def work(number: int) -> None:
+        begun.append(number)
         try:
             waiting.pause(30)
         except Cancelled as error:
             ended.append(type(error))
             raise
 
-    with cancelled_once(something_waits), Lanes(2, "test") as lanes:
+    with cancelled_once(lambda: begun), Lanes(2, "test") as lanes:
         list(lanes.ordered(work, range(5), 3))
     assert 1 <= len(ended) <= 2, "those that had begun, and no other"
 

@@ -302,7 +302,7 @@ def test_a_configuration_that_keeps_the_server_mute_leaves_the_previous_one_in_f
     prepared: Greeter, conf: cfg.ConfigOpts
 ) -> None:
     prepared.stop_db(CONTEXT)
-    conf.set_override("server_start_timeout", 2, group="agent")
+    conf.set_override("server_start_timeout", 8, group="agent")
     with pytest.raises(InvalidValue, match="server_start_timeout"):
         prepared.start_db_with_conf_changes(CONTEXT, "mute\n")
     assert prepared.said() == "a = 1\n"

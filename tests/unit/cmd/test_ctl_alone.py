@@ -208,13 +208,13 @@ def test_a_silent_broker_is_given_up(machine: Machine, closed_port: int, command
     injected = {"guest_id": GUEST_ID, "transport_url": f"rabbit://guest:{PASSWORD}@127.0.0.1:{closed_port}/"}
     started = time.monotonic()
 
-    process = machine.ctl(*command, "--timeout", "1", injected=injected)
+    process = machine.ctl(*command, "--timeout", "5", injected=injected)
 
     assert process.returncode == 3
     assert "Connection refused" in process.stderr
     assert len(process.stderr.splitlines()) == 1
     assert PASSWORD not in process.stderr
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_silent_broker_keeps_nobody_from_seeing_the_plugins(machine: Machine, closed_port: int) -> None:

@@ -624,7 +624,7 @@ def test_a_terminal_is_left_with_the_end_of_the_one_that_was_followed(
 
 def test_a_terminal_says_that_the_agent_is_away(run: Run, agent: Scripted, terminal: Terminal) -> None:
     agent.operations = [operation("7")]
-    process = run("operations", "--follow", "--timeout", "1", stdout=terminal.theirs)
+    process = run("operations", "--follow", "--timeout", "5", stdout=terminal.theirs)
     terminal.until("install")
     agent.server.stop()
     terminal.until("the agent is away; waiting for it")
@@ -660,7 +660,7 @@ def test_more_than_fits_is_counted(monkeypatch: pytest.MonkeyPatch, terminal: Te
 def test_without_a_socket_the_broker_is_asked(machine: Machine) -> None:
     injected = {"guest_id": GUEST_ID, "transport_url": "rabbit://guest:geheim@127.0.0.1:1/"}
 
-    process = machine.ctl("operations", "--timeout", "1", injected=injected)
+    process = machine.ctl("operations", "--timeout", "5", injected=injected)
 
     assert process.returncode == 3
     assert f"does not answer on its socket {machine.directory}/agent.sock: No such file" in process.stderr

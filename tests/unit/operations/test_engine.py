@@ -360,7 +360,7 @@ class TestTime:
         assert book.done == ["a", "undo slow None", "undo a None"]
 
     def test_each_has_its_own(self, do: Do, book: Notebook) -> None:
-        steps = [book.step(name, do=lambda: waiting.pause(0.3), timeout=2) for name in "abcdefgh"]
+        steps = [book.step(name, do=lambda: waiting.pause(2), timeout=5) for name in "abc"]
         do(Plan("plan", steps))
 
     def test_the_nearest_end_counts_for_a_plan_inside(self, do: Do, book: Notebook, operations: OperationQueue) -> None:

@@ -150,8 +150,14 @@ def journal(store: Store, state_dir: Path) -> Journal:
 
 
 @pytest.fixture
-def operations(journal: Journal) -> Iterator[OperationQueue]:
-    made = OperationQueue(lambda: 0.2, journal)
+def busy_wait() -> float:
+    """Seconds that an operation waits for its turn."""
+    return 60
+
+
+@pytest.fixture
+def operations(journal: Journal, busy_wait: float) -> Iterator[OperationQueue]:
+    made = OperationQueue(lambda: busy_wait, journal)
     yield made
     made.drain()
 

@@ -535,6 +535,7 @@ class TestCasts:
 
 
 class TestOneAtATime:
+    @pytest.mark.parametrize("busy_wait", [0.2])
     def test_reads_go_on_beside_a_change_and_another_change_is_busy(self, wire: Wire, manager: Notebook) -> None:
         manager.may_go_on.clear()
         wire.cast("create_database", {"databases": [{"_name": "slow"}]})
@@ -726,6 +727,7 @@ class TestOnTheMachine:
         assert [(one.call, one.state) for one in journal.list(5)] == [("convert_engine", "done")]
         assert list(journal.unfinished()) == [], "nobody else has to be told"
 
+    @pytest.mark.parametrize("busy_wait", [0.2])
     def test_it_is_refused_while_another_has_the_guest(
         self, dispatcher: Dispatcher, wire: Wire, manager: Notebook
     ) -> None:

@@ -301,7 +301,7 @@ def test_a_silent_client_is_left(server: LocalServer, path: Path, monkeypatch: p
             if drips:
                 with contextlib.suppress(OSError):
                     connection.send(b"x")
-        assert 0.2 < time.monotonic() - started < 3
+        assert 0.2 < time.monotonic() - started < 10
 
 
 def test_a_client_that_takes_no_answers_is_left(
@@ -571,7 +571,7 @@ def test_a_silent_agent_is_given_up(server: LocalServer, path: Path, script: Scr
     with pytest.raises(Away, match=r"no answer within 0\.3 s"):
         LocalClient(path).call("get_status", {}, timeout=0.3)
     script.hold.set()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,21 @@
 """Facts: of the right size, and in a form that crosses the wire."""
 
-import gc
 import json
 import os
-import threading
+import subprocess
+import sys
 
 from guestagent.system import facts
+
+COUNT = """
+import json, os, threading
+from guestagent.system import facts
+print(json.dumps(facts.agent_process()))
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+os.open("/dev/null", os.O_RDONLY)
+print(json.dumps(facts.agent_process()))
+"""
+"""Of a process in which nobody else begins or ends anything."""
 
 
 def test_hardware_can_be_sent_and_is_in_bytes() -> None:
@@ -33,17 +43,8 @@ def test_the_agents_process_can_be_sent_and_is_this_one() -> None:
 
 
 def test_threads_and_files_are_counted() -> None:
-    # What earlier tests have left open is not closed in the middle of this one.
-    gc.collect()
-    before = facts.agent_process()
-    end = threading.Event()
-    threading.Thread(target=end.wait).start()
-    handle = os.open("/dev/null", os.O_RDONLY)
-    try:
-        now = facts.agent_process()
-    finally:
-        end.set()
-        os.close(handle)
+    done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, timeout=60, check=True)
+    before, now = map(json.loads, done.stdout.splitlines())
     assert now["threads"] == before["threads"] + 1
     assert now["open_files"] == before["open_files"] + 1
     assert now["fd_size"] >= now["open_files"]

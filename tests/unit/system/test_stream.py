@@ -73,7 +73,7 @@ def test_a_program_that_is_fed_nothing_sees_the_end() -> None:
 
 
 def test_the_pipe_is_as_large_as_it_gets() -> None:
-    with Producer(["head", "-c", str(2 * MEGABYTE), "/dev/zero"]) as program:
+    with Producer(["head", "-c", str(64 * MEGABYTE), "/dev/zero"]) as program:
         eventually(lambda: len(program.read(MEGABYTE)) == MEGABYTE)
 
 

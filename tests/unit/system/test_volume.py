@@ -35,7 +35,7 @@ def test_a_device_that_does_not_appear_is_named_after_the_time() -> None:
     began = time.monotonic()
     with pytest.raises(NotFound, match="/dev/no-such-device"):
         device.mount(Path("/nonexistent"))
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 10
 
 
 def test_waiting_for_a_device_ends_with_a_cancel() -> None:
