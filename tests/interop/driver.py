@@ -15,6 +15,8 @@ from typing import Any
 import webob
 from eventlet import tpool
 from oslo_serialization import jsonutils
+from trove.backup import models as backups
+from trove.backup import state
 from trove.cmd.common import initialize
 from trove.common import api as rest_api
 from trove.common import cfg, constants, exception, extensions, notification, wsgi
@@ -49,6 +51,23 @@ def create_instance(manager: str, encrypted: bool) -> str:
     )
     instances.InstanceServiceStatus.create(instance_id=instance.id, status=ServiceStatuses.NEW)
     return str(instance.id)
+
+
+def create_backup(instance_id: str) -> str:
+    """What the API writes down of a full backup before it asks for it; its id."""
+    instance = instances.DBInstance.find_by(id=instance_id)
+    backup = backups.DBBackup.create(
+        name="a backup",
+        description="",
+        tenant_id=TENANT,
+        state=state.BackupState.NEW,
+        instance_id=instance_id,
+        parent_id=None,
+        datastore_version_id=instance.datastore_version_id,
+        deleted=False,
+        storage_driver="local",
+    )
+    return str(backup.id)
 
 
 def _told_by_operator(manager: str) -> dict[str, str]:
@@ -117,7 +136,7 @@ def begin_restart(instance_id: str) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (create_instance, injected_files, call, public_methods, verified, rest, begin_restart)
+    for command in (create_instance, create_backup, injected_files, call, public_methods, verified, rest, begin_restart)
 }
 
 
