@@ -18,7 +18,7 @@ it is stale. `guestagentctl plugins --matrix` shows the same of what is installe
 
 A call that a datastore does not support is answered `call.not-supported`. **since** is the version of the contract
 that brought the call; what each does is told in [contract.md](contract.md). `create_backup` also needs a backup
-strategy for the datastore on the image.
+strategy for the datastore on the image, `archive_logs` and `recovery_window` an archive strategy.
 
 **Maturity** is what the package declares by a classifier: `experimental`, `technical-preview` or `stable`, see
 [images.md](images.md#maturity-and-policy). By which rules a plugin comes to a level is not written yet, so that none of
