@@ -231,12 +231,16 @@ def test_thousands_of_unknown_calls_do_not_fill_the_memory(fresh_guest: Guest) -
             fresh_guest.wire.cast(fresh_guest.id, f"no_such_cast_{number}", {"a": "x" * 1000})
         fresh_guest.wire.call(fresh_guest.id, "rpc_ping", key=fresh_guest.agent.key, timeout=60)
 
-    # Room for what comes at once is taken now and then; what stays of each message would take it in most floods.
-    resident = []
-    for _ in range(8):
-        flood(500)
-        resident.append(fresh_guest.resident_kib())
-    assert statistics.median(after - before for before, after in itertools.pairwise(resident)) < 512
+    def kib_of_most_floods() -> float:
+        resident = []
+        for _ in range(8):
+            flood(500)
+            resident.append(fresh_guest.resident_kib())
+        return statistics.median(after - before for before, after in itertools.pairwise(resident))
+
+    # Room for what comes at once is taken now and then, and on a busy machine in most of the first floods, until it is
+    # enough; what stays of each message would take it in most floods for ever.
+    assert any(kib_of_most_floods() < 512 for _ in range(4))
 
 
 def test_big_messages_do_not_stay_in_the_memory(fresh_guest: Guest) -> None:
